@@ -1,0 +1,102 @@
+"""Every error that this program raises on purpose. The docstring is the message's first half.
+
+* BridgeError                what went wrong, where, and what to do
+  x ConfigError              a file that the force writes is wrong: config, people, rooms (exit 3)
+    + PolicyError            a policy file is wrong; the old policy stays
+  x UsageError               the command was used wrongly (exit 3)
+  x TransportError           the homeserver could not be reached; worth trying again (exit 4)
+    + RateLimited            it asked us to wait
+    + NotPermitted           it refused for good; do not retry, tell a person
+      - NotSignedIn          our token or password is not accepted
+    + NotFound               what we asked about is not there
+  x StoreError               the store cannot be used: full, damaged, locked (exit 4)
+    + StoreLocked            another process writes to it
+    + StoreBehind            it is older than a checkpoint kept elsewhere
+  x LedgerError              a record, key or proof is not what it should be (exit 1)
+    + CannotOpen             sealed to a key that is not here
+    + NoCertificate          no custodian's key for this bucket: nothing may be recorded
+"""
+
+from __future__ import annotations
+
+
+class BridgeError(Exception):
+    """Something this program expected might go wrong, went wrong."""
+
+    #: The exit code of the command line.
+    exit_code = 4
+
+
+class ConfigError(BridgeError):
+    """A file that the force writes cannot be used."""
+
+    exit_code = 3
+
+    def __init__(self, source: str, line: int | None, problem: str) -> None:
+        """Say what is wrong in which file, and on which line (from 1) where one is known."""
+        where = source if line is None else f"{source}:{line}"
+        super().__init__(f"{where}: {problem}")
+        self.source, self.line, self.problem = source, line, problem
+
+
+class PolicyError(ConfigError):
+    """A policy file cannot be used."""
+
+
+class UsageError(BridgeError):
+    """The command was used wrongly."""
+
+    exit_code = 3
+
+
+class TransportError(BridgeError):
+    """The homeserver could not be reached or failed; worth trying again."""
+
+
+class RateLimited(TransportError):
+    """The homeserver asked us to wait."""
+
+    def __init__(self, message: str, *, retry_after_ms: int) -> None:
+        """Carry how long to wait, in milliseconds."""
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
+
+
+class NotPermitted(TransportError):
+    """The homeserver refused for good; trying again will not help."""
+
+
+class NotSignedIn(NotPermitted):
+    """The homeserver does not accept our token or password."""
+
+
+class NotFound(TransportError):
+    """The homeserver does not know what we asked about."""
+
+
+class StoreError(BridgeError):
+    """The store cannot be used."""
+
+
+class StoreLocked(StoreError):
+    """Another process writes to this store."""
+
+
+class StoreBehind(StoreError):
+    """The store is older than a checkpoint that was kept elsewhere."""
+
+
+class LedgerError(BridgeError):
+    """A record, key or proof is not what it should be."""
+
+    exit_code = 1
+
+
+class CannotOpen(LedgerError):
+    """Sealed to a key that is not here."""
+
+
+class NoCertificate(LedgerError):
+    """No custodian's key covers this bucket, so nothing may be recorded in it."""
+
+    exit_code = 3
