@@ -1,0 +1,209 @@
+"""From facts to record drafts: the table of docs/ledger.md, as code.
+
+Never seals anything and never decides anything; a test holds this table to the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, assert_never
+
+import msgspec
+
+from bridge.ledger.record import Draft, Kind, new_rid
+from bridge.model import (
+    Braked,
+    Copy,
+    Decided,
+    Effect,
+    EventId,
+    Fact,
+    Message,
+    Missed,
+    Noted,
+    Notify,
+    Performed,
+    PolicyLoaded,
+    Redact,
+    Refer,
+    Rid,
+    RoomClass,
+    Seen,
+    key,
+)
+from bridge.model import Kind as MessageKind
+
+#: The retention class of the bot's own records.
+SYSTEM = "system"
+
+_KINDS = {
+    MessageKind.TEXT: Kind.MESSAGE,
+    MessageKind.MEDIA: Kind.MEDIA,
+    MessageKind.UNREADABLE: Kind.UNDECRYPTABLE,
+    MessageKind.MEMBERSHIP: Kind.MEMBERSHIP,
+    MessageKind.STATE: Kind.STATE,
+    MessageKind.OTHER: Kind.EVENT,
+}
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What is remembered of a debt's record."""
+
+    rid: Rid
+    retention: str
+    effect: str
+
+
+class Memory(Protocol):
+    """What was recorded before, as the drafts refer to it."""
+
+    def rid_of(self, event: EventId) -> Rid | None:
+        """The record of an event, if there is one."""
+        ...
+
+    def debt(self, key: str) -> Owed | None:
+        """The record of a debt that is not settled, if there is one."""
+        ...
+
+
+def effect_name(effect: Effect) -> str:
+    """Name an effect in the clear: copy, redact, notify or refer."""
+    return type(effect).__name__.lower()
+
+
+def encode_effect(effect: Effect) -> bytes:
+    """Write an effect down, for the debts table and the record."""
+    return _encode({"effect": effect_name(effect), **_fields(effect)})
+
+
+def _fields(effect: Effect) -> dict[str, str]:
+    return {name: str(getattr(effect, name)) for name in effect.__dataclass_fields__}
+
+
+_EFFECTS: Mapping[str, type[Effect]] = {
+    "copy": Copy, "redact": Redact, "notify": Notify, "refer": Refer
+}  # fmt: skip
+
+
+def decode_effect(raw: bytes) -> Effect:
+    """Read back what `encode_effect` wrote."""
+    fields = msgspec.json.decode(raw, type=dict[str, str])
+    return msgspec.convert(fields, type=_EFFECTS[fields.pop("effect")])
+
+
+def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> Iterator[Draft]:
+    """Say which records *fact* becomes, in order.
+
+    *retention* names the retention class of each room class.
+    """
+    match fact:
+        case Seen():
+            yield _seen(fact, memory, retention[fact.cls])
+        case Decided():
+            yield from _decided(fact, memory, retention[fact.cls])
+        case Performed(outcome=outcome):
+            owed = memory.debt(outcome.key)
+            if owed is None:
+                raise ValueError("an outcome of something that nobody owed")
+            yield Draft(
+                kind=Kind.OUTCOME,
+                rid=new_rid(),
+                retention=owed.retention,
+                fields={"ref": owed.rid, "effect": owed.effect, "status": outcome.status.value},
+                body=_encode({"key": outcome.key, "detail": outcome.detail}),
+            )
+        case PolicyLoaded(revision=revision, files=files):
+            yield _own(Kind.POLICY, {"files": dict(files)}, revision=revision)
+        case Missed(gap=gap):
+            body = {"room": gap.room, "reason": gap.reason}
+            yield replace(_own(Kind.GAP, body), tagged={"room": gap.room})
+        case Braked(room=room, on=on, by=by, reason=reason):
+            body = {"room": room or "", "by": by, "reason": reason}
+            draft = _own(Kind.BRAKE, body, status="on" if on else "off")
+            yield replace(draft, tagged={"room": room} if room else {})
+        case Noted(text=text):
+            yield _own(Kind.NOTE, {"text": text})
+        case _:
+            assert_never(fact)
+
+
+def _own(kind: Kind, body: object, **fields: str) -> Draft:
+    return Draft(kind=kind, rid=new_rid(), retention=SYSTEM, fields=fields, body=_encode(body))
+
+
+def _tagged(message: Message) -> dict[str, str]:
+    return {"room": message.room, "sender": message.sender, "event": message.event_id}
+
+
+def _seen(fact: Seen, memory: Memory, retention: str) -> Draft:
+    message = fact.message
+    fields = {"class": fact.cls.value}
+    if fact.clean is not None:
+        fields |= {"action": fact.clean.action.name.lower(), "revision": fact.clean.revision}
+    about = message.event_id if message.late else message.replaces
+    ref = memory.rid_of(about) if about else None
+    if ref is not None:
+        fields["ref"] = ref
+    return Draft(
+        kind=Kind.LATE if message.late else _KINDS[message.kind],
+        rid=new_rid(),
+        retention=retention,
+        fields=fields,
+        tagged=_tagged(message),
+        body=_encode(
+            {
+                "event_id": message.event_id,
+                "room": message.room,
+                "sender": message.sender,
+                "sent_at": message.sent_at,
+                "type": message.type,
+                "doubt": message.doubt,
+                "content": msgspec.Raw(message.content),
+            }
+        ),
+    )
+
+
+def _decided(fact: Decided, memory: Memory, retention: str) -> Iterator[Draft]:
+    message, verdict = fact.message, fact.verdict
+    about = memory.rid_of(message.event_id)
+    if about is None:
+        raise ValueError("a verdict about something that was never recorded")
+    optional = {
+        "rule": verdict.rule or "",
+        "referrals": ",".join(sorted(verdict.referrals)),
+    }
+    yield Draft(
+        kind=Kind.VERDICT,
+        rid=new_rid(),
+        retention=retention,
+        fields={
+            "ref": about,
+            "class": fact.cls.value,
+            "action": verdict.action.name.lower(),
+            "revision": verdict.revision,
+            **{name: value for name, value in optional.items() if value},
+        },
+        tagged=_tagged(message),
+        body=_encode(
+            {
+                "event_id": message.event_id,
+                "reason": verdict.reason,
+                "score": verdict.score,
+                "findings": verdict.findings,
+                "hints": verdict.hints,
+            }
+        ),
+    )
+    for effect in fact.owes:
+        yield Draft(
+            kind=Kind.DEBT,
+            rid=new_rid(),
+            retention=retention,
+            fields={"ref": about, "class": fact.cls.value, "effect": effect_name(effect)},
+            tagged={"room": effect.room, "event": effect.about},
+            body=_encode({"key": key(effect), **_fields(effect)}),
+        )

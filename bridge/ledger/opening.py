@@ -1,0 +1,89 @@
+"""Reading sealed records with the custodians' keys.
+
+Never used by the bot. Whoever calls this has recorded that they look, before they look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from bridge.errors import CannotOpen, LedgerError
+from bridge.ledger.checkpoint import decode64
+from bridge.ledger.keys import OVERHEAD, Custodian
+from bridge.ledger.record import (
+    PLAIN,
+    Header,
+    Kind,
+    commitment,
+    epoch_info,
+    half,
+    open_body,
+    tag,
+    tag_info,
+)
+from bridge.model import Rid
+
+_SEALED_SECRET = OVERHEAD + 32
+
+
+class Reader:
+    """Opens the records of one log as they are fed to it in order."""
+
+    def __init__(self, origin: str, names: Sequence[str], custodians: Sequence[Custodian]) -> None:
+        """Read the log *origin* that is sealed to the custodians *names*, all of whom are needed.
+
+        Raises:
+            CannotOpen: one of them is not here.
+        """
+        self._origin = origin
+        by_name = {custodian.name: custodian for custodian in custodians}
+        missing = [name for name in names if name not in by_name]
+        if missing:
+            raise CannotOpen(f"the key of {' and '.join(missing)} is needed as well")
+        self._custodians = [by_name[name] for name in names]
+        self._epochs: dict[str, tuple[bytes, ...]] = {}
+        self._tag_keys: dict[str, bytes] = {}
+
+    def learn(self, header: Header, body: bytes) -> None:
+        """Take in an epoch or certificate record; a bucket whose key is gone stays closed."""
+        bucket, rid = str(header.get("bucket", "")), str(header["rid"])
+        if header["kind"] == Kind.EPOCH:
+            self._epochs[rid] = self._secrets(header, bucket, rid, body)
+        elif header["kind"] == Kind.CERTIFICATE:
+            sealed: Mapping[str, str] = msgspec.json.decode(body)["tag_keys"]
+            first = self._custodians[0]
+            info = tag_info(self._origin, bucket, rid, first.name)
+            self._tag_keys[bucket] = first.unseal(bucket, decode64(sealed[first.name]), info)
+
+    def _secrets(self, header: Header, bucket: str, rid: str, body: bytes) -> tuple[bytes, ...]:
+        if len(body) != _SEALED_SECRET * len(self._custodians):
+            raise LedgerError(f"epoch {rid} is not sealed to {len(self._custodians)} custodians")
+        parts = [body[i : i + _SEALED_SECRET] for i in range(0, len(body), _SEALED_SECRET)]
+        found = tuple(
+            custodian.unseal(bucket, part, epoch_info(self._origin, bucket, rid, custodian.name))
+            for custodian, part in zip(self._custodians, parts, strict=True)
+        )
+        if ",".join(commitment(one) for one in found) != header["commit"]:
+            raise LedgerError(f"epoch {rid} holds other secrets than its header commits to")
+        return found
+
+    def open(self, header: Header, body: bytes) -> bytes:
+        """Return the JSON inside a record.
+
+        Raises:
+            CannotOpen: its epoch was not learned, or it was changed.
+        """
+        if header["kind"] in PLAIN:
+            return body
+        epoch = self._epochs.get(str(header.get("epoch")))
+        if epoch is None:
+            raise CannotOpen(f"the epoch of record {header['rid']} is not open")
+        halves = b"".join(half(one, Rid(str(header["rid"]))) for one in epoch)
+        return open_body(self._origin, header, body, halves)
+
+    def matches(self, header: Header, what: str, identifier: str) -> bool:
+        """Say whether the record's tag *what* (room, sender, event) is of *identifier*."""
+        key = self._tag_keys.get(str(header.get("bucket")))
+        return key is not None and header.get(what) == tag(key, what, identifier)
