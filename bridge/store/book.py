@@ -1,0 +1,135 @@
+"""What every store does alike: seal facts into records, grow the tree, say what follows.
+
+Never keeps anything durable itself; the store that calls it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bridge import __version__
+from bridge.ledger.checkpoint import Checkpoint, Verifier, encode64
+from bridge.ledger.facts import Memory, Owed, drafts, effect_name
+from bridge.ledger.keys import Certificates
+from bridge.ledger.merkle import Frontier, Tile, Tiler, leaf_hash
+from bridge.ledger.record import Draft, Kind, Record
+from bridge.ledger.seal import Sealer
+from bridge.model import Cursor, Decided, EventId, Fact, Ms, Rid, RoomClass, key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who writes this ledger, to whom it is sealed, and for how long each class is kept."""
+
+    origin: str
+    key: Ed25519PrivateKey = field(repr=False)
+    certificates: Certificates
+    #: Custodian → pinned Ed25519 identity.
+    custodians: Mapping[str, bytes]
+    #: Room class → retention class.
+    retention: Mapping[RoomClass, str]
+
+    @property
+    def verifier(self) -> Verifier:
+        """The public half, as others know this ledger."""
+        return Verifier(self.origin, self.key.public_key().public_bytes_raw())
+
+
+@dataclass(slots=True)
+class Page:
+    """What one transaction writes."""
+
+    first: int
+    records: list[Record] = field(default_factory=list)
+    tiles: list[Tile] = field(default_factory=list)
+    tag_keys: dict[str, bytes] = field(default_factory=dict)
+    cursor: Cursor | None = None
+    facts: list[Fact] = field(default_factory=list)
+    #: The record of each event and debt that this page adds.
+    events: dict[EventId, Rid] = field(default_factory=dict)
+    debts: dict[str, Owed] = field(default_factory=dict)
+
+
+class _Both:
+    """Looks in the page that is being written first, then in what was there before."""
+
+    def __init__(self, page: Page, before: Memory) -> None:
+        self._page, self._before = page, before
+
+    def rid_of(self, event: EventId) -> Rid | None:
+        return self._page.events.get(event) or self._before.rid_of(event)
+
+    def debt(self, key: str) -> Owed | None:
+        return self._page.debts.get(key) or self._before.debt(key)
+
+
+class Book:
+    """The growing end of a ledger: the sealer and the right edge of the tree."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        frontier: Frontier,
+        tiler: Tiler,
+        tag_keys: Mapping[str, bytes],
+    ) -> None:
+        """Continue a ledger at its right edge."""
+        self.identity = identity
+        self.frontier, self.tiler = frontier, tiler
+        self._sealer = Sealer(identity.origin, identity.certificates, tag_keys=tag_keys)
+
+    def write(
+        self, batches: Iterable[tuple[Sequence[Fact], Cursor | None]], memory: Memory, now: Ms
+    ) -> Page:
+        """Seal *batches* into one page. The caller makes it durable or stops for good."""
+        page = Page(self.frontier.size)
+        if page.first == 0:
+            self._add(page, [self._sealer.genesis(now, self._about())])
+        both = _Both(page, memory)
+        for facts, cursor in batches:
+            for fact in facts:
+                own = list(drafts(fact, both, self.identity.retention))
+                _remember(page, fact, own)
+                sealed = self._sealer.seal(own, now)
+                page.tag_keys |= sealed.tag_keys
+                self._add(page, sealed.records)
+                page.facts.append(fact)
+            page.cursor = cursor or page.cursor
+        self._sealer.forget(now)
+        return page
+
+    def _about(self) -> dict[str, object]:
+        return {
+            "origin": self.identity.origin,
+            "verifier": str(self.identity.verifier),
+            "custodians": {n: encode64(k) for n, k in sorted(self.identity.custodians.items())},
+            "software": f"bluelamp {__version__}",
+        }
+
+    def _add(self, page: Page, records: Iterable[Record]) -> None:
+        for record in records:
+            leaf = leaf_hash(record.header)
+            self.frontier.append(leaf)
+            page.tiles += self.tiler.append(leaf)
+            page.records.append(record)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return what the ledger says of itself now."""
+        return Checkpoint(self.identity.origin, self.frontier.size, self.frontier.root())
+
+
+def _remember(page: Page, fact: Fact, own: Sequence[Draft]) -> None:
+    """Note the names of what *fact* adds, so that later facts of the page can refer to them."""
+    debts = [draft for draft in own if draft.kind is Kind.DEBT]
+    for draft in own:
+        if "event" in draft.tagged and draft.kind not in {Kind.VERDICT, Kind.DEBT}:
+            page.events[EventId(draft.tagged["event"])] = draft.rid
+    if isinstance(fact, Decided):
+        for effect, draft in zip(fact.owes, debts, strict=True):
+            page.debts[key(effect)] = Owed(
+                rid=draft.rid, retention=draft.retention, effect=effect_name(effect)
+            )

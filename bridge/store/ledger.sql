@@ -1,0 +1,134 @@
+-- Every statement of the SQLite store, by name. Records and what follows from them are in one
+-- file, because a transaction in WAL mode is not atomic across attached files.
+
+-- name: pragmas
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA secure_delete = ON;
+PRAGMA foreign_keys = ON;
+
+-- name: schema
+CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, header BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS body (seq INTEGER PRIMARY KEY REFERENCES record, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS tile (level INTEGER, idx INTEGER, hashes BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS head (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, peaks BLOB NOT NULL, edges BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS checkpoint (size INTEGER PRIMARY KEY, at INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS tag_key (bucket TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS event (id TEXT PRIMARY KEY, rid TEXT NOT NULL, sender TEXT NOT NULL, action INTEGER, rule TEXT, replaces TEXT, unreadable INTEGER NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS event_replaces ON event (replaces, at) WHERE replaces IS NOT NULL;
+CREATE TABLE IF NOT EXISTS debt (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, rid TEXT NOT NULL, retention TEXT NOT NULL, message TEXT NOT NULL, sender TEXT NOT NULL, sent_at INTEGER NOT NULL, since INTEGER NOT NULL, effect BLOB NOT NULL, ciphertext BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS waiting (event TEXT PRIMARY KEY, room TEXT NOT NULL, sender TEXT NOT NULL, sent_at INTEGER NOT NULL, doubt TEXT NOT NULL, source BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS brake (room TEXT PRIMARY KEY) STRICT;
+CREATE TRIGGER IF NOT EXISTS record_is_append_only BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS record_is_kept BEFORE DELETE ON record BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
+
+-- name: begin
+BEGIN IMMEDIATE;
+
+-- name: commit
+COMMIT;
+
+-- name: rollback
+ROLLBACK;
+
+-- name: add_record
+INSERT INTO record (seq, header) VALUES (?, ?);
+
+-- name: add_body
+INSERT INTO body (seq, body) VALUES (?, ?);
+
+-- name: add_tile
+INSERT INTO tile (level, idx, hashes) VALUES (?, ?, ?);
+
+-- name: head
+SELECT size, peaks, edges FROM head;
+
+-- name: set_head
+INSERT INTO head (one, size, peaks, edges) VALUES (1, ?, ?, ?)
+ON CONFLICT (one) DO UPDATE SET size = excluded.size, peaks = excluded.peaks, edges = excluded.edges;
+
+-- name: genesis
+SELECT header, body FROM record JOIN body USING (seq) WHERE seq = 0;
+
+-- name: add_checkpoint
+INSERT OR REPLACE INTO checkpoint (size, at, note) VALUES (?, ?, ?);
+
+-- name: newest_checkpoint
+SELECT size, at, note FROM checkpoint ORDER BY size DESC LIMIT 1;
+
+-- name: checkpoint_at
+SELECT note FROM checkpoint WHERE size = ?;
+
+-- name: checkpoints
+SELECT size, note FROM checkpoint ORDER BY size;
+
+-- name: tiles
+SELECT level, idx, hashes FROM tile;
+
+-- name: rows
+SELECT record.seq, header, body FROM record LEFT JOIN body USING (seq) WHERE record.seq >= ? ORDER BY record.seq LIMIT ?;
+
+-- name: tag_keys
+SELECT bucket, key FROM tag_key;
+
+-- name: add_tag_key
+INSERT INTO tag_key (bucket, key) VALUES (?, ?);
+
+-- name: drop_tag_keys
+DELETE FROM tag_key WHERE substr(bucket, -7) < ?;
+
+-- name: cursor
+SELECT value FROM cursor;
+
+-- name: set_cursor
+INSERT INTO cursor (one, value) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET value = excluded.value;
+
+-- name: add_event
+INSERT INTO event (id, rid, sender, action, rule, replaces, unreadable, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET rid = excluded.rid, action = excluded.action, replaces = excluded.replaces, unreadable = excluded.unreadable;
+
+-- name: judge_event
+UPDATE event SET action = ?, rule = ? WHERE id = ?;
+
+-- name: event
+SELECT id, rid, sender, action, rule, replaces, unreadable FROM event WHERE id = ?;
+
+-- name: edits
+SELECT id FROM event WHERE replaces = ? ORDER BY at, id;
+
+-- name: add_debt
+INSERT INTO debt (key, rid, retention, message, sender, sent_at, since, effect, ciphertext) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: debt
+SELECT rid, retention, effect FROM debt WHERE key = ?;
+
+-- name: debts
+SELECT rid, message, sender, sent_at, since, effect, ciphertext, attempts FROM debt ORDER BY ordinal;
+
+-- name: attempt_debt
+UPDATE debt SET attempts = attempts + 1 WHERE key = ?;
+
+-- name: settle_debt
+DELETE FROM debt WHERE key = ?;
+
+-- name: add_waiting
+INSERT OR REPLACE INTO waiting (event, room, sender, sent_at, doubt, source) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: waiting
+SELECT event, room, sender, sent_at, doubt, source FROM waiting WHERE sent_at >= ? ORDER BY sent_at, event;
+
+-- name: drop_waiting
+DELETE FROM waiting WHERE event = ?;
+
+-- name: brakes
+SELECT room FROM brake;
+
+-- name: set_brake
+INSERT OR IGNORE INTO brake (room) VALUES (?);
+
+-- name: drop_brake
+DELETE FROM brake WHERE room = ?;
+
+-- name: drop_brakes
+DELETE FROM brake;

@@ -1,0 +1,184 @@
+"""The store that the others are measured against. Forgets everything on exit.
+
+Never used by `bluelamp run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bridge.ledger.facts import Owed
+from bridge.ledger.merkle import Frontier, Tile, Tiler
+from bridge.ledger.record import Record
+from bridge.ledger.verify import Row
+from bridge.model import (
+    FINAL,
+    Action,
+    Braked,
+    Cursor,
+    Debt,
+    Decided,
+    EventId,
+    Fact,
+    Kind,
+    Message,
+    Ms,
+    Performed,
+    Rid,
+    RoomId,
+    Seen,
+    key,
+)
+from bridge.ports import Clock, Head, Known
+from bridge.store.book import Book, Identity, Page
+from bridge.store.sqlite import WAITING_MS
+
+
+class MemoryStore:
+    """Keeps the promises of `ports.Store` but durability."""
+
+    def __init__(self, identity: Identity, clock: Clock) -> None:
+        """Begin an empty ledger."""
+        self._clock = clock
+        self._book = Book(identity, frontier=Frontier(), tiler=Tiler(), tag_keys={})
+        self.records: list[Record] = []
+        self.tiles: list[Tile] = []
+        self.notes: list[tuple[int, Ms, str]] = []
+        self._cursor: Cursor | None = None
+        self._events: dict[EventId, tuple[Ms, Known]] = {}
+        self._debts: dict[str, tuple[Owed, Debt]] = {}
+        self._waiting: dict[EventId, Message] = {}
+        self._brakes: set[RoomId | None] = set()
+
+    async def append(self, facts: Sequence[Fact], *, cursor: Cursor | None = None) -> None:
+        """Record *facts*."""
+        if not facts and cursor is None:
+            return
+        now = self._clock()
+        page = self._book.write([(facts, cursor)], self, now)
+        self.records += page.records
+        self.tiles += page.tiles
+        self._cursor = page.cursor or self._cursor
+        for fact in page.facts:
+            self._follow(page, fact, now)
+
+    def _follow(self, page: Page, fact: Fact, now: Ms) -> None:
+        match fact:
+            case Seen(message=message, clean=clean):
+                self._follow_seen(page, message, clean.action if clean else None)
+            case Decided(message=message, verdict=verdict):
+                for event in (message.event_id, message.replaces):
+                    if event in self._events:
+                        at, known = self._events[event]
+                        judged = replace(known, action=verdict.action, rule=verdict.rule)
+                        self._events[event] = at, judged
+                self._follow_owed(page, fact, now)
+            case Performed(outcome=outcome) if outcome.status in FINAL:
+                self._debts.pop(outcome.key, None)
+            case Performed(outcome=outcome):
+                owed, debt = self._debts[outcome.key]
+                self._debts[outcome.key] = owed, replace(debt, attempts=debt.attempts + 1)
+            case Braked(room=room, on=True):
+                self._brakes.add(room)
+            case Braked(room=None, on=False):
+                self._brakes.clear()
+            case Braked(room=room, on=False):
+                self._brakes.discard(room)
+            case _:
+                pass
+
+    def _follow_seen(self, page: Page, message: Message, action: Action | None) -> None:
+        self._events[message.event_id] = (
+            message.sent_at,
+            Known(
+                rid=page.events[message.event_id],
+                sender=message.sender,
+                action=action,
+                rule=None,
+                replaces=message.replaces,
+                unreadable=message.kind is Kind.UNREADABLE,
+            ),
+        )
+        if message.kind is Kind.UNREADABLE:
+            self._waiting[message.event_id] = message
+        else:
+            self._waiting.pop(message.event_id, None)
+
+    def _follow_owed(self, page: Page, fact: Decided, now: Ms) -> None:
+        message = fact.message
+        about = self._events[message.event_id][1].rid
+        for effect in fact.owes:
+            owed = page.debts[key(effect)]
+            self._debts[key(effect)] = (
+                owed,
+                Debt(
+                    effect=effect,
+                    rid=owed.rid,
+                    message=about,
+                    sender=message.sender,
+                    sent_at=message.sent_at,
+                    since=now,
+                    ciphertext=message.ciphertext,
+                ),
+            )
+
+    def rid_of(self, event: EventId) -> Rid | None:
+        """The record of an event, if there is one."""
+        return self._events[event][1].rid if event in self._events else None
+
+    def debt(self, key: str) -> Owed | None:
+        """The record of a debt that is not settled, if there is one."""
+        return self._debts[key][0] if key in self._debts else None
+
+    async def checkpoint(self) -> str:
+        """Sign the tree as it stands."""
+        checkpoint = self._book.checkpoint()
+        note = checkpoint.sign(self._book.identity.key)
+        self.notes.append((checkpoint.size, self._clock(), note))
+        return note
+
+    async def cursor(self) -> Cursor | None:
+        """The cursor of the newest batch on record."""
+        return self._cursor
+
+    async def known(self, events: Sequence[EventId]) -> Mapping[EventId, Known]:
+        """Those of *events* that are on record."""
+        return {e: self._events[e][1] for e in events if e in self._events}
+
+    async def edits(self, event: EventId) -> tuple[EventId, ...]:
+        """The recorded edits of *event*, oldest first."""
+        found = [(at, e) for e, (at, known) in self._events.items() if known.replaces == event]
+        return tuple(e for _, e in sorted(found))
+
+    async def owed(self) -> tuple[Debt, ...]:
+        """What is owed and not settled, oldest first."""
+        return tuple(debt for _, debt in self._debts.values())
+
+    async def waiting(self) -> tuple[Message, ...]:
+        """What could not be read in the last week, oldest first."""
+        since = self._clock() - WAITING_MS
+        found = (m for m in self._waiting.values() if m.sent_at >= since)
+        return tuple(sorted(found, key=lambda m: (m.sent_at, m.event_id)))
+
+    async def brakes(self) -> frozenset[RoomId | None]:
+        """Where acting is stopped."""
+        return frozenset(self._brakes)
+
+    async def head(self) -> Head:
+        """Where the ledger stands."""
+        size, at, _ = self.notes[-1] if self.notes else (0, None, "")
+        tree = self._book.frontier
+        return Head(size=tree.size, root=tree.root(), witnessed=size, checkpoint_at=at)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def rows(self) -> list[Row]:
+        """Every record, as `verify` reads them."""
+        return [Row(seq, r.header, r.body) for seq, r in enumerate(self.records)]
+
+    def edge(self) -> tuple[int, bytes, bytes]:
+        """The size, peaks and tile edges to go on from."""
+        tree = self._book.frontier
+        return tree.size, b"".join(tree.peaks), self._book.tiler.edges

@@ -1,0 +1,418 @@
+"""The store for one machine: SQLite, one file, one writer, one transaction for all that waits.
+
+Never goes on after a failed write: what was acknowledged is safe, what was not may be half in
+memory, so the process must start again from the file (docs/ledger.md, Storage).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bridge.errors import BridgeError, StoreError, StoreLocked
+from bridge.ledger.facts import Owed, decode_effect, encode_effect
+from bridge.ledger.merkle import HASH, Frontier, Tiler
+from bridge.model import (
+    FINAL,
+    Action,
+    Braked,
+    Cursor,
+    Debt,
+    Decided,
+    EventId,
+    Fact,
+    Kind,
+    Message,
+    Ms,
+    Performed,
+    Rid,
+    RoomId,
+    Seen,
+    UserId,
+    key,
+)
+from bridge.ports import Clock, Head, Known
+from bridge.store.anchor import compare, keep_anchor
+from bridge.store.book import Book, Identity, Page
+from bridge.store.sql import statements
+
+SQL = statements("ledger.sql")
+#: What could not be read is tried again for this long.
+WAITING_MS = 7 * 86_400_000
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Keeps the promises of `ports.Store` in one SQLite file."""
+
+    def __init__(
+        self, path: Path, identity: Identity, clock: Clock, *, anchor: Path | None
+    ) -> None:
+        """Open or make the ledger at *path*; *anchor* is where its newest checkpoint is kept.
+
+        Raises:
+            StoreLocked: another process writes to it.
+            StoreBehind: it is older than the anchor says.
+            StoreError: it cannot be read or is not a ledger.
+        """
+        self._path, self._anchor, self._clock = path, anchor, clock
+        self._identity = identity
+        self._dead: BridgeError | None = None
+        self._pending: list[tuple[Sequence[Fact], Cursor | None, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._lock = _lock(path)
+        try:
+            self._db = _connect(path)
+            self._run("schema")
+            self._book = self._open_book()
+            if anchor is not None:
+                compare(anchor, path, self._book, self._kept_at)
+        except sqlite3.Error as exc:
+            self._lock.close()
+            raise StoreError(
+                f"The ledger {path} cannot be used: {exc}. Is it a ledger, and is "
+                "the disk writable?"
+            ) from None
+        except BaseException:
+            self._lock.close()
+            raise
+
+    # What it promises
+
+    async def append(self, facts: Sequence[Fact], *, cursor: Cursor | None = None) -> None:
+        """Record *facts* durably; whatever else waits goes into the same transaction."""
+        self._check_alive()
+        if not facts and cursor is None:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((facts, cursor, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_all())
+        await asyncio.shield(done)
+
+    async def checkpoint(self) -> str:
+        """Sign the tree as it stands; keep the note here, then at the anchor."""
+        return await self._in_thread(self._checkpoint)
+
+    async def cursor(self) -> Cursor | None:
+        """The cursor of the newest batch on record."""
+        row = await self._in_thread(lambda: self._one("cursor"))
+        return Cursor(row[0]) if row else None
+
+    async def known(self, events: Sequence[EventId]) -> Mapping[EventId, Known]:
+        """Those of *events* that are on record."""
+        return await self._in_thread(lambda: {e: k for e in events if (k := self._known(e))})
+
+    async def edits(self, event: EventId) -> tuple[EventId, ...]:
+        """The recorded edits of *event*, oldest first."""
+        rows = await self._in_thread(lambda: self._all("edits", event))
+        return tuple(EventId(row[0]) for row in rows)
+
+    async def owed(self) -> tuple[Debt, ...]:
+        """What is owed and not settled, oldest first."""
+        return tuple(_debt(row) for row in await self._in_thread(lambda: self._all("debts")))
+
+    async def waiting(self) -> tuple[Message, ...]:
+        """What could not be read in the last week, oldest first."""
+        since = self._clock() - WAITING_MS
+        rows = await self._in_thread(lambda: self._all("waiting", since))
+        return tuple(_waiting(row) for row in rows)
+
+    async def brakes(self) -> frozenset[RoomId | None]:
+        """Where acting is stopped; None stands for everywhere."""
+        rows = await self._in_thread(lambda: self._all("brakes"))
+        return frozenset(RoomId(row[0]) if row[0] else None for row in rows)
+
+    async def head(self) -> Head:
+        """Where the ledger stands."""
+        return await self._in_thread(self._head)
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of file and lock."""
+        if self._writer is not None and not self._writer.done():
+            await self._writer
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
+        self._thread.shutdown()
+        self._lock.close()
+
+    # How
+
+    def _run(self, name: str, *values: Any) -> None:
+        if values or name not in {"schema", "pragmas"}:
+            self._db.execute(SQL[name], values)
+        else:
+            self._db.executescript(SQL[name])
+
+    def _one(self, name: str, *values: Any) -> Any:
+        return self._db.execute(SQL[name], values).fetchone()
+
+    def _all(self, name: str, *values: Any) -> list[Any]:
+        return self._db.execute(SQL[name], values).fetchall()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        self._check_alive()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as exc:
+            raise self._die(exc) from None
+        except OSError as exc:
+            raise self._die(exc) from None
+
+    def _check_alive(self) -> None:
+        if self._dead is not None:
+            raise self._dead
+
+    def _die(self, exc: Exception) -> BridgeError:
+        """From here on, refuse everything: after a failed write, memory and file may differ."""
+        if isinstance(exc, BridgeError):
+            self._dead = exc
+        else:
+            self._dead = StoreError(
+                f"Writing to the ledger {self._path} failed ({exc}). Nothing that was acknowledged "
+                "is lost; free some space or mend the disk, then start again."
+            )
+        return self._dead
+
+    async def _write_all(self) -> None:
+        while self._pending:
+            waiting, self._pending = self._pending, []
+            batches = [(facts, cursor) for facts, cursor, _ in waiting]
+            loop = asyncio.get_running_loop()
+            try:
+                self._check_alive()
+                await loop.run_in_executor(self._thread, self._write, batches)
+            except Exception as exc:
+                dead = self._dead or self._die(exc)
+                dead.__cause__ = None if isinstance(exc, BridgeError) else exc
+                for _, _, done in waiting:
+                    if not done.done():
+                        done.set_exception(dead)
+            else:
+                for _, _, done in waiting:
+                    if not done.done():
+                        done.set_result(None)
+
+    def _write(self, batches: Sequence[tuple[Sequence[Fact], Cursor | None]]) -> None:
+        now = self._clock()
+        self._run("begin")
+        try:
+            page = self._book.write(batches, self, now)
+            self._keep(page)
+            self._follow(page, now)
+            self._run("commit")
+        except BaseException:
+            if self._db.in_transaction:
+                self._run("rollback")
+            raise
+
+    def _keep(self, page: Page) -> None:
+        rows = list(enumerate(page.records, page.first))
+        self._db.executemany(SQL["add_record"], [(seq, r.header) for seq, r in rows])
+        self._db.executemany(SQL["add_body"], [(seq, r.body) for seq, r in rows])
+        self._db.executemany(
+            SQL["add_tile"], [(tile.level, tile.index, tile.hashes) for tile in page.tiles]
+        )
+        self._db.executemany(SQL["add_tag_key"], list(page.tag_keys.items()))
+        tree = self._book.frontier
+        self._run("set_head", tree.size, b"".join(tree.peaks), self._book.tiler.edges)
+        if page.cursor is not None:
+            self._run("set_cursor", page.cursor)
+
+    def _follow(self, page: Page, now: Ms) -> None:
+        """Draw the consequences of the page's facts."""
+        for fact in page.facts:
+            match fact:
+                case Seen(message=message, clean=clean):
+                    self._follow_seen(page, message, clean.action if clean else None)
+                case Decided(message=message, verdict=verdict):
+                    for event in (message.event_id, message.replaces):
+                        if event:
+                            self._run("judge_event", verdict.action.value, verdict.rule, event)
+                    self._follow_owed(page, fact, now)
+                case Performed(outcome=outcome):
+                    settled = outcome.status in FINAL
+                    self._run("settle_debt" if settled else "attempt_debt", outcome.key)
+                case Braked(room=room, on=True):
+                    self._run("set_brake", room or "")
+                case Braked(room=None, on=False):
+                    self._run("drop_brakes")
+                case Braked(room=str(room), on=False):
+                    self._run("drop_brake", room)
+                case _:
+                    pass
+
+    def _follow_seen(self, page: Page, message: Message, action: Action | None) -> None:
+        unreadable = message.kind is Kind.UNREADABLE
+        self._run(
+            "add_event",
+            message.event_id,
+            page.events[message.event_id],
+            message.sender,
+            action.value if action is not None else None,
+            None,
+            message.replaces,
+            int(unreadable),
+            message.sent_at,
+        )
+        if unreadable:
+            self._run(
+                "add_waiting",
+                message.event_id,
+                message.room,
+                message.sender,
+                message.sent_at,
+                message.doubt,
+                message.ciphertext,
+            )
+        elif message.late:
+            self._run("drop_waiting", message.event_id)
+
+    def _follow_owed(self, page: Page, fact: Decided, now: Ms) -> None:
+        message = fact.message
+        about = page.events.get(message.event_id) or self.rid_of(message.event_id)
+        for effect in fact.owes:
+            owed = page.debts[key(effect)]
+            self._run(
+                "add_debt",
+                key(effect),
+                owed.rid,
+                owed.retention,
+                about,
+                message.sender,
+                message.sent_at,
+                now,
+                encode_effect(effect),
+                message.ciphertext,
+            )
+
+    # What drafts ask about what was recorded before
+
+    def rid_of(self, event: EventId) -> Rid | None:
+        """The record of an event, if there is one."""
+        known = self._known(event)
+        return known.rid if known else None
+
+    def debt(self, key: str) -> Owed | None:
+        """The record of a debt that is not settled, if there is one."""
+        row = self._one("debt", key)
+        if row is None:
+            return None
+        name = type(decode_effect(row[2])).__name__.lower()
+        return Owed(rid=Rid(row[0]), retention=row[1], effect=name)
+
+    def _known(self, event: EventId) -> Known | None:
+        row = self._one("event", event)
+        if row is None:
+            return None
+        _, rid, sender, action, rule, replaces, unreadable = row
+        return Known(
+            rid=Rid(rid),
+            sender=UserId(sender),
+            action=Action(action) if action is not None else None,
+            rule=rule,
+            replaces=EventId(replaces) if replaces else None,
+            unreadable=bool(unreadable),
+        )
+
+    def _head(self) -> Head:
+        newest = self._one("newest_checkpoint")
+        tree = self._book.frontier
+        return Head(
+            size=tree.size,
+            root=tree.root(),
+            witnessed=newest[0] if newest else 0,
+            checkpoint_at=Ms(newest[1]) if newest else None,
+        )
+
+    def _checkpoint(self) -> str:
+        checkpoint = self._book.checkpoint()
+        newest = self._one("newest_checkpoint")
+        if newest and newest[0] == checkpoint.size:
+            note = str(newest[2])
+        else:
+            note = checkpoint.sign(self._identity.key)
+            self._run("begin")
+            self._run("add_checkpoint", checkpoint.size, self._clock(), note)
+            self._run("commit")
+        if self._anchor is not None:
+            keep_anchor(self._anchor, note)
+        return note
+
+    def _kept_at(self, size: int) -> str | None:
+        row = self._one("checkpoint_at", size)
+        return str(row[0]) if row else None
+
+    def _open_book(self) -> Book:
+        row = self._one("head")
+        size, peaks, edges = row or (0, b"", b"")
+        try:
+            frontier = Frontier(size, [peaks[i : i + HASH] for i in range(0, len(peaks), HASH)])
+            tiler = Tiler(size, edges)
+        except ValueError as exc:
+            raise StoreError(
+                f"The ledger {self._path} is damaged at its end ({exc}). Run 'bluelamp ledger "
+                "verify', and restore it from the newest copy that verifies."
+            ) from None
+        return Book(
+            self._identity, frontier=frontier, tiler=tiler, tag_keys=dict(self._all("tag_keys"))
+        )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    os.chmod(path, 0o600)
+    db.executescript(SQL["pragmas"])
+    return db
+
+
+def _lock(path: Path) -> Any:
+    """Hold the right to write until the returned file is closed, or the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.with_suffix(".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StoreLocked(
+            f"Another Blue Lamp is writing to the ledger {path}. Only one may: stop that one "
+            "first, or give this one a ledger of its own."
+        ) from None
+    return file
+
+
+def _debt(row: Any) -> Debt:
+    rid, message, sender, sent_at, since, effect, ciphertext, attempts = row
+    return Debt(
+        effect=decode_effect(effect),
+        rid=Rid(rid),
+        message=Rid(message),
+        sender=UserId(sender),
+        sent_at=Ms(sent_at),
+        since=Ms(since),
+        ciphertext=ciphertext,
+        attempts=attempts,
+    )
+
+
+def _waiting(row: Any) -> Message:
+    event, room, sender, sent_at, doubt, source = row
+    return Message(
+        event_id=EventId(event),
+        room=RoomId(room),
+        sender=UserId(sender),
+        sent_at=Ms(sent_at),
+        kind=Kind.UNREADABLE,
+        type="m.room.encrypted",
+        doubt=doubt,
+        content=source,
+        ciphertext=source,
+    )

@@ -1,0 +1,1 @@
+"""The tests. Their names are sentences; each folder says what it needs."""
