@@ -1,0 +1,87 @@
+"""The rooms in which the bot speaks with one person: made once, marked, found again.
+
+Never trusts the mark in a room that the bot did not make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.matrix.api import Api, quote
+from bridge.model import RoomClass, RoomId, UserId
+
+CLASS_EVENT = "uk.police.room_class"
+_HERE = {"invite", "join"}
+
+
+class Directs:
+    """What the server's state says about our direct rooms."""
+
+    def __init__(self, api: Api, user: UserId) -> None:
+        """Look after the direct rooms of the bot *user*."""
+        self._api, self._user = api, user
+        self._made: set[RoomId] = set()
+        self._marked: dict[RoomId, UserId] = {}
+        self._members: dict[RoomId, dict[str, str]] = {}
+
+    def take(self, room: RoomId, event: Mapping[str, Any]) -> None:
+        """Take in one state event."""
+        content = event.get("content")
+        content = content if isinstance(content, dict) else {}
+        match event.get("type"):
+            case "m.room.create" if event.get("sender") == self._user:
+                self._made.add(room)
+            case "m.room.member":
+                user = str(event.get("state_key"))
+                self._members.setdefault(room, {})[user] = str(content.get("membership"))
+            case kind if kind == CLASS_EVENT and event.get("sender") == self._user:
+                if content.get("class") == RoomClass.DIRECT and content.get("with"):
+                    self._marked[room] = UserId(str(content["with"]))
+
+    def forget(self, room: RoomId) -> None:
+        """We are no longer in this room."""
+        self._made.discard(room)
+        self._marked.pop(room, None)
+        self._members.pop(room, None)
+
+    def is_direct(self, room: RoomId) -> bool:
+        """Say whether we made this room to speak with one person."""
+        return room in self._made and room in self._marked
+
+    async def with_user(self, user: UserId) -> RoomId:
+        """Return the room with *user*: the one there is, with them asked back in, or a new one."""
+        for room in sorted(self._made & self._marked.keys()):
+            if self._marked[room] == user:
+                if self._members.get(room, {}).get(user) not in _HERE:
+                    path = f"/_matrix/client/v3/rooms/{quote(room)}/invite"
+                    await self._api.call("POST", path, {"user_id": user})
+                return room
+        answer = await self._api.call("POST", "/_matrix/client/v3/createRoom", _template(user))
+        return RoomId(answer["room_id"])
+
+
+def _template(user: UserId) -> dict[str, Any]:
+    """Describe a direct room in which only the bot changes anything."""
+    state = {
+        "m.room.encryption": {
+            "algorithm": "m.megolm.v1.aes-sha2",
+            "rotation_period_ms": 604_800_000,
+            "rotation_period_msgs": 100,
+        },
+        "m.room.history_visibility": {"history_visibility": "invited"},
+        "m.room.guest_access": {"guest_access": "forbidden"},
+        CLASS_EVENT: {"class": RoomClass.DIRECT.value, "with": user},
+    }
+    return {
+        "preset": "private_chat",
+        "room_version": "12",
+        "is_direct": True,
+        "name": "Blue Lamp",
+        "topic": "Private notes from Blue Lamp, an automated member..",
+        "invite": [user],
+        "initial_state": [
+            {"type": kind, "state_key": "", "content": content} for kind, content in state.items()
+        ],
+        "power_level_content_override": {"users_default": 0, "state_default": 100, "invite": 100},
+    }

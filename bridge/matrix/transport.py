@@ -1,0 +1,293 @@
+"""Keeps the promises of `ports.Transport` with a real homeserver.
+
+Never moves the cursor: it hands it out with each batch, and takes it back when asked for more.
+What is needed to read a batch again is in the crypto store before the batch is handed out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from bridge.errors import NotFound, NotPermitted, NotSignedIn, TransportError
+from bridge.matrix import directs, translate
+from bridge.matrix.api import Api, quote
+from bridge.matrix.client import Clear, Dark, LampClient
+from bridge.model import Batch, Cursor, EventId, Gap, Message, Ms, RoomId, UserId
+from bridge.ports import Post
+
+log = structlog.get_logger(__name__)
+
+#: Stands in the clear part of what we send, so that it can be found again after a crash.
+DEBT_FIELD = "uk.police.debt"
+#: The server waits this long for news before it answers a sync with nothing, ms.
+_POLL_MS = 25_000
+#: Synapse hands out this many timeline events a room and sync at most, whatever is asked.
+_TIMELINE = 100
+_PAGE = 100
+#: A gap is filled, and a sent event looked for, over this many pages at most.
+_MOST_PAGES = 200
+_LONGEST_WAIT_S = 30.0
+_FILTER = json.dumps(
+    {
+        "presence": {"types": []},
+        "account_data": {"types": []},
+        "room": {
+            "timeline": {"limit": _TIMELINE},
+            "ephemeral": {"types": []},
+            "account_data": {"types": []},
+        },
+    }
+)
+
+
+class MatrixTransport:
+    """A signed-in device of the bot."""
+
+    def __init__(self, client: LampClient, api: Api, *, approved: Callable[[RoomId], bool]) -> None:
+        """Speak through *client* and *api*; join rooms that *approved* knows when invited."""
+        self._client, self._api, self._approved = client, api, approved
+        self._waiting: dict[EventId, Message] = {}
+        #: Sessions whose keys came in a sync that could not be taken in whole.
+        self._fresh: set[str] = set()
+        self._directs = directs.Directs(api, UserId(client.user_id))
+        self._creating = asyncio.Lock()
+
+    @property
+    def user(self) -> UserId:
+        """Who we are."""
+        return UserId(self._client.user_id)
+
+    def is_direct(self, room: RoomId) -> bool:
+        """Say whether we made this room to speak with one person."""
+        return self._directs.is_direct(room)
+
+    def rooms(self) -> frozenset[RoomId]:
+        """The rooms that we are in, as far as the server has told us."""
+        return frozenset(RoomId(room) for room in self._client.rooms)
+
+    # In
+
+    async def batches(
+        self, since: Cursor | None, waiting: Sequence[Message]
+    ) -> AsyncIterator[Batch]:
+        """Everything after *since*, for ever; *waiting* is what could not be read before."""
+        self._waiting = {message.event_id: message for message in waiting}
+        again = self._retry(None)
+        if again:
+            yield Batch(messages=again)
+        first, patience_s = True, 1.0
+        while True:
+            try:
+                sync = await self._sync(since, full_state=first)
+                batch = await self._take(sync, since)
+                patience_s = 1.0
+            except NotSignedIn:
+                raise
+            except TransportError as exc:
+                log.warning("sync.failed", error=str(exc), retry_s=patience_s)
+                await asyncio.sleep(patience_s)
+                patience_s = min(patience_s * 2, _LONGEST_WAIT_S)
+                continue
+            since, first = batch.cursor, False
+            yield batch
+            await self._tend()
+
+    async def _sync(self, since: Cursor | None, *, full_state: bool) -> dict[str, Any]:
+        query = {"filter": _FILTER, "timeout": "0" if full_state else str(_POLL_MS)}
+        if since is not None:
+            query["since"] = since
+        if full_state:
+            # nio forgets rooms and members when it stops; the server tells us again.
+            query["full_state"] = "true"
+        return await self._api.call(
+            "GET", "/_matrix/client/v3/sync", query=query, timeout_s=_POLL_MS / 1000 + 60
+        )
+
+    async def _tend(self) -> None:
+        try:
+            await self._client.tend_keys()
+        except TransportError as exc:
+            log.warning("keys.failed", error=str(exc))
+
+    async def _take(self, sync: Mapping[str, Any], since: Cursor | None) -> Batch:
+        """Take in one sync response: first what keys it has, then what was said."""
+        to_device = (sync.get("to_device") or {}).get("events") or []
+        self._fresh |= self._client.take_to_device(e for e in to_device if isinstance(e, dict))
+        rooms = sync.get("rooms") or {}
+        await self._accept(rooms.get("invite") or {})
+        messages: list[Message] = []
+        gaps: list[Gap] = []
+        for room, part in {**(rooms.get("join") or {}), **(rooms.get("leave") or {})}.items():
+            said, missed = await self._take_room(RoomId(room), part, since)
+            messages += said
+            gaps += missed
+        for room in rooms.get("leave") or {}:
+            self._client.forget_room(room)
+            self._directs.forget(RoomId(room))
+        self._client.take_key_news(sync)
+        messages += self._retry(self._fresh)
+        self._fresh = set()
+        return Batch(
+            messages=tuple(messages), gaps=tuple(gaps), cursor=Cursor(str(sync["next_batch"]))
+        )
+
+    async def _accept(self, invites: Mapping[str, Any]) -> None:
+        """Join the approved rooms that we are invited to, and no others."""
+        for room in invites:
+            if not self._approved(RoomId(room)):
+                log.warning("invite.not_on_register", room=room)
+                continue
+            try:
+                await self._api.call("POST", f"/_matrix/client/v3/join/{quote(room)}", {})
+            except TransportError as exc:
+                log.warning("invite.cannot_join", room=room, error=str(exc))
+
+    async def _take_room(
+        self, room: RoomId, part: Mapping[str, Any], since: Cursor | None
+    ) -> tuple[list[Message], list[Gap]]:
+        timeline = part.get("timeline") or {}
+        events = _events(timeline)
+        for event in [*_events(part.get("state") or {}), *events]:
+            if isinstance(event.get("state_key"), str):
+                self._client.take_state(room, event)
+                self._directs.take(room, event)
+        gaps: list[Gap] = []
+        if timeline.get("limited") and since is not None:
+            earlier, gaps = await self._fill(room, str(timeline.get("prev_batch", "")), since)
+            events = earlier + events
+        return [self._read(room, event) for event in events if event.get("event_id")], gaps
+
+    async def _fill(
+        self, room: RoomId, start: str, since: Cursor
+    ) -> tuple[list[dict[str, Any]], list[Gap]]:
+        """Fetch what the server left out of a timeline, oldest first."""
+        found: list[dict[str, Any]] = []
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/messages"
+        for _ in range(_MOST_PAGES):
+            query = {"dir": "b", "from": start, "to": since, "limit": str(_PAGE)}
+            try:
+                page = await self._api.call("GET", path, query=query)
+            except NotPermitted as exc:
+                return found[::-1], [Gap(room=room, reason=str(exc))]
+            found += [event for event in page.get("chunk") or [] if isinstance(event, dict)]
+            start = page.get("end") or ""
+            if not start or not page.get("chunk"):
+                return found[::-1], []
+        return found[::-1], [Gap(room=room, reason=f"more than {_MOST_PAGES * _PAGE} events")]
+
+    def _read(self, room: RoomId, event: Mapping[str, Any]) -> Message:
+        if event.get("type") != "m.room.encrypted" or "state_key" in event:
+            return translate.plain(room, event)
+        if not event.get("content"):
+            # Redacted before we came: what it said is gone, and no key will bring it back.
+            return translate.plain(room, {**event, "type": "m.room.encrypted.redacted"})
+        inside = self._client.decrypt(room, event)
+        if isinstance(inside, Clear):
+            return translate.decrypted(room, event, inside, late=False)
+        message = translate.unreadable(room, event, inside)
+        self._waiting[message.event_id] = message
+        return message
+
+    def _retry(self, fresh: set[str] | None) -> tuple[Message, ...]:
+        """Read again what waits for one of the *fresh* sessions (None: try everything)."""
+        found: list[Message] = []
+        for event_id, message in list(self._waiting.items()):
+            event = json.loads(message.ciphertext)
+            if fresh is not None and event.get("content", {}).get("session_id") not in fresh:
+                continue
+            inside = self._client.decrypt(message.room, event)
+            if isinstance(inside, Clear):
+                found.append(translate.decrypted(message.room, event, inside, late=True))
+                del self._waiting[event_id]
+        return tuple(found)
+
+    # Out
+
+    async def send(self, room: RoomId, post: Post, *, txn: str) -> EventId:
+        """Post in *room*, encrypted if the room is."""
+        await self._know(room)
+        kind, content = "m.room.message", _content(post)
+        if self._client.rooms[room].encrypted:
+            content = await self._client.seal(room, kind, content)
+            kind = "m.room.encrypted"
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/send/{kind}/{quote(txn)}"
+        answer = await self._api.call("PUT", path, {**content, DEBT_FIELD: txn})
+        return EventId(answer["event_id"])
+
+    async def redact(self, room: RoomId, event: EventId, reason: str, *, txn: str) -> EventId:
+        """Take *event* out of *room*."""
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/redact/{quote(event)}/{quote(txn)}"
+        answer = await self._api.call("PUT", path, {"reason": reason})
+        return EventId(answer["event_id"])
+
+    async def find(self, room: RoomId, txn: str, *, since: Ms) -> EventId | None:
+        """Look for what was sent under *txn* at or after *since*."""
+        start = ""
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/messages"
+        for _ in range(_MOST_PAGES):
+            query = {"dir": "b", "limit": str(_PAGE), **({"from": start} if start else {})}
+            page = await self._api.call("GET", path, query=query)
+            for event in page.get("chunk") or []:
+                if event.get("origin_server_ts", 0) < since:
+                    return None
+                ours = event.get("sender") == self._client.user_id
+                if ours and event.get("content", {}).get(DEBT_FIELD) == txn:
+                    return EventId(event["event_id"])
+            start = page.get("end") or ""
+            if not start:
+                return None
+        return None
+
+    async def direct(self, user: UserId) -> RoomId:
+        """The encrypted room of the bot and *user*, made if there is none."""
+        async with self._creating:
+            room = await self._directs.with_user(user)
+        await self._know(room)
+        return room
+
+    async def reopen(self, room: RoomId, event: EventId, ciphertext: bytes) -> Message:
+        """Read a message again."""
+        if ciphertext:
+            served = json.loads(ciphertext)
+        else:
+            path = f"/_matrix/client/v3/rooms/{quote(room)}/event/{quote(event)}"
+            served = await self._api.call("GET", path)
+        if served.get("type") != "m.room.encrypted":
+            return translate.plain(room, served)
+        inside = self._client.decrypt(room, served)
+        if isinstance(inside, Dark):
+            raise NotFound(f"The event {event} cannot be read again: {inside.reason}.")
+        return translate.decrypted(room, served, inside, late=False)
+
+    async def _know(self, room: RoomId) -> None:
+        """Learn the state of a room that the server has not told us about yet."""
+        if room in self._client.rooms:
+            return
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/state"
+        for event in await self._api.call_list("GET", path):
+            self._client.take_state(room, event)
+            self._directs.take(room, event)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+        await self._api.close()
+
+
+def _events(part: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [event for event in part.get("events") or [] if isinstance(event, dict)]
+
+
+def _content(post: Post) -> dict[str, Any]:
+    return {
+        "msgtype": "m.text" if post.sounds else "m.notice",
+        "body": post.body,
+        "format": "org.matrix.custom.html",
+        "formatted_body": post.formatted,
+        "m.mentions": {"user_ids": list(post.mentions)} if post.mentions else {},
+    }
