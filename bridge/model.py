@@ -314,6 +314,8 @@ class Performed:
     """We did what we owed, or tried."""
 
     outcome: Outcome
+    #: What we owe because of how it went, such as asking a person.
+    owes: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,4 +350,15 @@ class Noted:
     text: str
 
 
-Fact: TypeAlias = Seen | Decided | Performed | PolicyLoaded | Missed | Braked | Noted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewed:
+    """Somebody is about to read content. Recorded in the consultation ledger, before they do."""
+
+    who: str
+    role: str
+    scope: str
+    purpose: str
+    case: str
+
+
+Fact: TypeAlias = Seen | Decided | Performed | PolicyLoaded | Missed | Braked | Noted | Viewed

@@ -56,6 +56,11 @@ class Transport(Protocol):
     or failed send may still have happened.
     """
 
+    @property
+    def user(self) -> UserId:
+        """Who we are."""
+        ...
+
     def batches(self, since: Cursor | None, waiting: Sequence[Message]) -> AsyncIterator[Batch]:
         """Everything after *since*, for ever; *waiting* is what could not be read before."""
         ...
@@ -66,6 +71,10 @@ class Transport(Protocol):
 
     async def redact(self, room: RoomId, event: EventId, reason: str, *, txn: str) -> EventId:
         """Take *event* out; doing it to one that is out already changes nothing."""
+        ...
+
+    def is_direct(self, room: RoomId) -> bool:
+        """Say whether we made *room* to speak with one person."""
         ...
 
     async def find(self, room: RoomId, txn: str, *, since: Ms) -> EventId | None:

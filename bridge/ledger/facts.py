@@ -30,6 +30,7 @@ from bridge.model import (
     Rid,
     RoomClass,
     Seen,
+    Viewed,
     key,
 )
 from bridge.model import Kind as MessageKind
@@ -55,6 +56,8 @@ class Owed:
     rid: Rid
     retention: str
     effect: str
+    #: The record of the message that it is about.
+    message: Rid
 
 
 class Memory(Protocol):
@@ -104,10 +107,20 @@ def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> It
             yield _seen(fact, memory, retention[fact.cls])
         case Decided():
             yield from _decided(fact, memory, retention[fact.cls])
-        case Performed(outcome=outcome):
+        case Performed(outcome=outcome, owes=owes):
             owed = memory.debt(outcome.key)
             if owed is None:
-                raise ValueError("an outcome of something that nobody owed")
+                # Settled twice, as when a person waives what is just being done: both are told.
+                yield _own(
+                    Kind.NOTE,
+                    {
+                        "text": "again",
+                        "key": outcome.key,
+                        "status": outcome.status.value,
+                        "detail": outcome.detail,
+                    },
+                )
+                return
             yield Draft(
                 kind=Kind.OUTCOME,
                 rid=new_rid(),
@@ -115,6 +128,8 @@ def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> It
                 fields={"ref": owed.rid, "effect": owed.effect, "status": outcome.status.value},
                 body=_encode({"key": outcome.key, "detail": outcome.detail}),
             )
+            for effect in owes:
+                yield _owe(effect, owed.message, owed.retention, {})
         case PolicyLoaded(revision=revision, files=files):
             yield _own(Kind.POLICY, {"files": dict(files)}, revision=revision)
         case Missed(gap=gap):
@@ -126,6 +141,9 @@ def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> It
             yield replace(draft, tagged={"room": room} if room else {})
         case Noted(text=text):
             yield _own(Kind.NOTE, {"text": text})
+        case Viewed():
+            names = ("who", "role", "scope", "purpose", "case")
+            yield _own(Kind.VIEW, {name: getattr(fact, name) for name in names})
         case _:
             assert_never(fact)
 
@@ -199,11 +217,15 @@ def _decided(fact: Decided, memory: Memory, retention: str) -> Iterator[Draft]:
         ),
     )
     for effect in fact.owes:
-        yield Draft(
-            kind=Kind.DEBT,
-            rid=new_rid(),
-            retention=retention,
-            fields={"ref": about, "class": fact.cls.value, "effect": effect_name(effect)},
-            tagged={"room": effect.room, "event": effect.about},
-            body=_encode({"key": key(effect), **_fields(effect)}),
-        )
+        yield _owe(effect, about, retention, {"class": fact.cls.value})
+
+
+def _owe(effect: Effect, about: Rid, retention: str, fields: Mapping[str, str]) -> Draft:
+    return Draft(
+        kind=Kind.DEBT,
+        rid=new_rid(),
+        retention=retention,
+        fields={"ref": about, "effect": effect_name(effect), **fields},
+        tagged={"room": effect.room, "event": effect.about},
+        body=_encode({"key": key(effect), **_fields(effect)}),
+    )

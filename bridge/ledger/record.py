@@ -49,6 +49,7 @@ class Kind(StrEnum):
     GAP = "gap"
     BRAKE = "brake"
     NOTE = "note"
+    VIEW = "view"
 
 
 #: Kinds whose body is not sealed to the custodians: it says nothing about anyone.
@@ -77,6 +78,7 @@ MAY = {
     Kind.GAP: frozenset({"bucket", "epoch", "kc", "room"}),
     Kind.BRAKE: frozenset({"bucket", "epoch", "kc", "room", "status"}),
     Kind.NOTE: frozenset({"bucket", "epoch", "kc"}),
+    Kind.VIEW: frozenset({"bucket", "epoch", "kc"}),
 }  # fmt: skip
 # A message that was judged and found clean carries its verdict itself.
 for _kind in (Kind.MESSAGE, Kind.MEDIA, Kind.LATE):

@@ -331,6 +331,3 @@ def verify(
 def _size_of(note: str) -> int:
     lines = note.split("\n", 2)
     return int(lines[1]) if len(lines) > 2 and lines[1].isascii() and lines[1].isdigit() else 0
-
-
-__all__ = ["Evidence", "Failure", "Report", "Row", "decode64", "verify"]

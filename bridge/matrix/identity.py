@@ -21,8 +21,8 @@ from nio.api import Api as NioApi
 from bridge.errors import ConfigError, NotPermitted, NotSignedIn
 from bridge.matrix.api import Api, login
 from bridge.matrix.client import LampClient
-from bridge.secret import read_secret, write_secret
 from bridge.model import UserId
+from bridge.secret import read_secret, write_secret
 
 log = structlog.get_logger(__name__)
 

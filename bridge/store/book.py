@@ -6,7 +6,7 @@ Never keeps anything durable itself; the store that calls it does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -17,7 +17,7 @@ from bridge.ledger.keys import Certificates
 from bridge.ledger.merkle import Frontier, Tile, Tiler, leaf_hash
 from bridge.ledger.record import Draft, Kind, Record
 from bridge.ledger.seal import Sealer
-from bridge.model import Cursor, Decided, EventId, Fact, Ms, Rid, RoomClass, key
+from bridge.model import Cursor, Decided, EventId, Fact, Ms, Performed, Rid, RoomClass, key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,10 @@ class Identity:
     def verifier(self) -> Verifier:
         """The public half, as others know this ledger."""
         return Verifier(self.origin, self.key.public_key().public_bytes_raw())
+
+    def renamed(self, origin: str) -> Identity:
+        """The same writer under another name, for a second ledger."""
+        return replace(self, origin=origin)
 
 
 @dataclass(slots=True)
@@ -128,8 +132,11 @@ def _remember(page: Page, fact: Fact, own: Sequence[Draft]) -> None:
     for draft in own:
         if "event" in draft.tagged and draft.kind not in {Kind.VERDICT, Kind.DEBT}:
             page.events[EventId(draft.tagged["event"])] = draft.rid
-    if isinstance(fact, Decided):
+    if isinstance(fact, Decided | Performed) and debts:
         for effect, draft in zip(fact.owes, debts, strict=True):
             page.debts[key(effect)] = Owed(
-                rid=draft.rid, retention=draft.retention, effect=effect_name(effect)
+                rid=draft.rid,
+                retention=draft.retention,
+                effect=effect_name(effect),
+                message=Rid(str(draft.fields["ref"])),
             )

@@ -101,7 +101,11 @@ SELECT id FROM event WHERE replaces = ? ORDER BY at, id;
 INSERT INTO debt (key, rid, retention, message, sender, sent_at, since, effect, ciphertext) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: debt
-SELECT rid, retention, effect FROM debt WHERE key = ?;
+SELECT rid, retention, effect, message FROM debt WHERE key = ?;
+
+-- name: follow_debt
+INSERT OR IGNORE INTO debt (key, rid, retention, message, sender, sent_at, since, effect, ciphertext)
+SELECT ?, ?, retention, message, sender, sent_at, ?, ?, ciphertext FROM debt WHERE key = ?;
 
 -- name: debts
 SELECT rid, message, sender, sent_at, since, effect, ciphertext, attempts FROM debt ORDER BY ordinal;

@@ -74,11 +74,8 @@ class MemoryStore:
                         judged = replace(known, action=verdict.action, rule=verdict.rule)
                         self._events[event] = at, judged
                 self._follow_owed(page, fact, now)
-            case Performed(outcome=outcome) if outcome.status in FINAL:
-                self._debts.pop(outcome.key, None)
-            case Performed(outcome=outcome):
-                owed, debt = self._debts[outcome.key]
-                self._debts[outcome.key] = owed, replace(debt, attempts=debt.attempts + 1)
+            case Performed() if fact.outcome.key in self._debts:
+                self._follow_performed(page, fact, now)
             case Braked(room=room, on=True):
                 self._brakes.add(room)
             case Braked(room=None, on=False):
@@ -122,6 +119,18 @@ class MemoryStore:
                     ciphertext=message.ciphertext,
                 ),
             )
+
+    def _follow_performed(self, page: Page, fact: Performed, now: Ms) -> None:
+        name = fact.outcome.key
+        owed, debt = self._debts[name]
+        for effect in fact.owes:
+            fresh = page.debts[key(effect)]
+            then = replace(debt, effect=effect, rid=fresh.rid, since=now, attempts=0)
+            self._debts.setdefault(key(effect), (fresh, then))
+        if fact.outcome.status in FINAL:
+            del self._debts[name]
+        else:
+            self._debts[name] = owed, replace(debt, attempts=debt.attempts + 1)
 
     def rid_of(self, event: EventId) -> Rid | None:
         """The record of an event, if there is one."""

@@ -46,13 +46,10 @@ class SqliteReader:
         rows = self._read("head")
         return rows[0] if rows else (0, b"", b"")
 
-    def rows(self, upto: int) -> Iterator[Row]:
-        """The records before *upto*, in order."""
+    def rows(self) -> Iterator[Row]:
+        """The records that there are now, in order."""
         at = 0
-        while at < upto:
-            rows = self._read("rows", at, min(_READ_ROWS, upto - at))
-            if not rows:
-                return
+        while rows := self._read("rows", at, _READ_ROWS):
             for row in rows:
                 yield Row(*row)
             at = rows[-1][0] + 1

@@ -237,7 +237,11 @@ class SqliteStore:
                         if event:
                             self._run("judge_event", verdict.action.value, verdict.rule, event)
                     self._follow_owed(page, fact, now)
-                case Performed(outcome=outcome):
+                case Performed(outcome=outcome, owes=owes):
+                    for effect in owes:
+                        if (then := page.debts.get(key(effect))) is not None:
+                            raw = encode_effect(effect)
+                            self._run("follow_debt", key(effect), then.rid, now, raw, outcome.key)
                     settled = outcome.status in FINAL
                     self._run("settle_debt" if settled else "attempt_debt", outcome.key)
                 case Braked(room=room, on=True):
@@ -306,7 +310,7 @@ class SqliteStore:
         if row is None:
             return None
         name = type(decode_effect(row[2])).__name__.lower()
-        return Owed(rid=Rid(row[0]), retention=row[1], effect=name)
+        return Owed(rid=Rid(row[0]), retention=row[1], effect=name, message=Rid(row[3]))
 
     def _known(self, event: EventId) -> Known | None:
         row = self._one("event", event)

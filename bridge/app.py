@@ -1,0 +1,315 @@
+"""Puts the parts together and runs them. The composition root of `bluelamp run`.
+
+Never decides, records or sends anything itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from bridge import __version__, control
+from bridge.config import Config, load_identity, load_policies, load_register
+from bridge.control import Answer, Order
+from bridge.enforce import Enforcer
+from bridge.errors import ConfigError, TransportError
+from bridge.matrix.api import Api, quote
+from bridge.matrix.client import LampClient
+from bridge.matrix.identity import Account, cross_sign, pickle_key, sign_in
+from bridge.matrix.transport import MatrixTransport
+from bridge.model import (
+    Braked,
+    Fact,
+    Ms,
+    Noted,
+    Outcome,
+    Performed,
+    PolicyLoaded,
+    Refer,
+    Room,
+    RoomClass,
+    RoomId,
+    Status,
+    key,
+)
+from bridge.pipeline import Pipeline
+from bridge.policy import Policy
+from bridge.ports import Store
+from bridge.register import People, Register
+from bridge.secret import read_secret
+from bridge.settle import Settler
+from bridge.store.book import Identity
+from bridge.store.sqlite import SqliteStore
+from bridge.sweep import Sweep
+from bridge.texts import Speaker
+
+log = structlog.get_logger(__name__)
+
+#: 429s are waited out for so long before a request counts as failed.
+_PATIENCE_S = 60.0
+
+
+def now() -> Ms:
+    """Return the time."""
+    return Ms(time.time_ns() // 1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What `bluelamp run` is made of, once everything that can be wrong was checked."""
+
+    config: Config
+    policy: Policy
+    register: Register
+    people: People
+    rooms: Mapping[RoomId, Room]
+    identity: Identity
+
+    @property
+    def review(self) -> RoomId | None:
+        """The room where people are asked, if there is one."""
+        return next((r.id for r in self.rooms.values() if r.cls is RoomClass.REVIEW), None)
+
+
+def check(config: Config) -> Parts:
+    """Read and check everything that the force writes.
+
+    Raises:
+        ConfigError: something in it is wrong.
+    """
+    policy = load_policies(config.policies)
+    register, people, lock = load_register(config)
+    identity = load_identity(config, policy)
+    for retention in sorted(policy.retention):
+        identity.certificates.recipients(retention, now())
+    return Parts(
+        config=config,
+        policy=policy,
+        register=register,
+        people=people,
+        rooms=register.resolve(lock),
+        identity=identity,
+    )
+
+
+async def run(config: Config) -> None:
+    """Run the bot until it is told to stop (SIGINT, SIGTERM) or cannot go on.
+
+    Raises:
+        BridgeError: one clear sentence about why.
+    """
+    parts = check(config)
+    if not parts.rooms:
+        raise ConfigError(
+            str(config.rooms), None,
+            "none of these rooms exists on the server yet; run 'bluelamp rooms apply' first",
+        )  # fmt: skip
+    store = SqliteStore(config.ledger, parts.identity, now, anchor=config.anchor)
+    try:
+        transport = await connect(config, parts.rooms)
+        try:
+            await _serve(parts, store, transport)
+        finally:
+            await transport.close()
+    finally:
+        await store.close()
+
+
+async def connect(config: Config, rooms: Mapping[RoomId, Room]) -> MatrixTransport:
+    """Sign in, make the device known and cross-signed, and enter the approved *rooms*.
+
+    Raises:
+        TransportError: the homeserver is not there or refuses.
+    """
+    account = Account(
+        url=config.homeserver,
+        user=config.user,
+        state=config.state,
+        token_file=config.token_file,
+        password_file=config.password_file,
+    )
+    session = await sign_in(account)
+    store = config.state / "crypto"
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    client = LampClient(config.homeserver, session.user_id, store, pickle_key(config.state))
+    client.restore_login(session.user_id, session.device_id, session.token)
+    api = Api(config.homeserver, session.token, patience_s=_PATIENCE_S)
+    transport = MatrixTransport(client, api, approved=rooms.__contains__)
+    try:
+        await client.tend_keys()
+        await client.upload_fallback_key(api)
+        password = (
+            read_secret(config.password_file, "the bot's password")
+            if config.password_file
+            else None
+        )
+        await cross_sign(client, api, config.state, password)
+        await _enter(api, rooms)
+    except BaseException:
+        await transport.close()
+        raise
+    return transport
+
+
+async def _enter(api: Api, rooms: Mapping[RoomId, Room]) -> None:
+    """Be in every approved room; say of each that cannot be entered what to do."""
+    answer = await api.call("GET", "/_matrix/client/v3/joined_rooms")
+    inside = set(answer.get("joined_rooms") or ())
+    for room in rooms.values():
+        if room.id in inside:
+            continue
+        try:
+            await api.call("POST", f"/_matrix/client/v3/join/{quote(room.id)}", {})
+        except TransportError as exc:
+            log.error(
+                "room.cannot_enter",
+                room=room.id,
+                name=room.name,
+                error=str(exc),
+                what_to_do="invite the bot there, or run 'bluelamp rooms plan'; nothing in this "
+                "room is read until then",
+            )
+
+
+async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None:
+    config = parts.config
+    speaker = Speaker(
+        rooms=parts.rooms,
+        names={person.id: person.name for person in parts.people.persons.values()},
+        contact=config.contact,
+        zone=config.zone,
+        server=config.user.split(":", 1)[1],
+    )
+    settler = Settler(
+        store=store,
+        enforcer=Enforcer(transport=transport, speaker=speaker, rehearse=config.rehearse),
+        rooms=parts.rooms,
+        review=parts.review,
+        clock=now,
+        removals_per_minute=config.removals_per_minute,
+        started=now(),
+    )
+    pipeline = Pipeline(
+        transport=transport,
+        store=store,
+        policy=lambda: parts.policy,
+        rooms=parts.rooms,
+        review=parts.review,
+        wake=settler.wake,
+    )
+    sweep = Sweep(
+        store=store,
+        pipeline=pipeline,
+        settler=settler,
+        certificates=parts.identity.certificates,
+        retentions=frozenset(parts.policy.retention),
+        clock=now,
+    )
+    rehearsing = ", rehearsing" if config.rehearse else ""
+    await store.append(
+        [
+            PolicyLoaded(revision=parts.policy.revision, files=parts.policy.files),
+            Noted(text=f"bluelamp {__version__} started{rehearsing}"),
+        ]
+    )
+    orders = Orders(store=store, settler=settler, rooms=parts.rooms)
+    server = await control.listen(config.socket, orders.obey)
+    log.info("started", user=config.user, rooms=len(parts.rooms), rehearse=config.rehearse,
+             policy=parts.policy.revision[:12])  # fmt: skip
+    try:
+        await _until_stopped(pipeline.run(), settler.run(), sweep.run())
+    finally:
+        server.close()
+        config.socket.unlink(missing_ok=True)
+    await store.append([Noted(text="bluelamp stopped")])
+    await store.checkpoint()
+    log.info("stopped")
+
+
+async def _until_stopped(*duties: object) -> None:
+    """Run *duties* until one fails (raise its error) or a signal asks us to stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    tasks = [asyncio.ensure_future(duty) for duty in duties]  # type: ignore[call-overload]
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            task.result()
+    finally:
+        for task in (stopped, *tasks):
+            task.cancel()
+        await asyncio.gather(stopped, *tasks, return_exceptions=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError):
+                loop.remove_signal_handler(number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What people at the command line may have the bot do."""
+
+    store: Store
+    settler: Settler | None
+    rooms: Mapping[RoomId, Room]
+
+    async def obey(self, order: Order) -> Answer:
+        """Do it, and say what became of it."""
+        if order.do == "status":
+            return await self._status()
+        room = self._find(order.room)
+        if order.room is not None and room is None:
+            known = ", ".join(sorted(room.name for room in self.rooms.values()))
+            return Answer(ok=False, text=f"There is no room {order.room!r}. There are: {known}.")
+        here = room.id if room else None
+        where = room.name if room else "every room"
+        on = order.do == "pause"
+        facts: list[Fact] = [Braked(room=here, on=on, by=order.by, reason=order.reason)]
+        if order.waive:
+            facts += await self._waived(here, order.by)
+        await self.store.append(facts)
+        if self.settler is not None:
+            self.settler.wake()
+        if on:
+            return Answer(ok=True, text=f"Paused in {where}. Messages are still recorded.")
+        waived = f" {len(facts) - 1} things that were owed are waived." if order.waive else ""
+        return Answer(ok=True, text=f"Acting again in {where}.{waived}")
+
+    def _name(self, room: RoomId | None) -> str:
+        if room is None:
+            return "every room"
+        return self.rooms[room].name if room in self.rooms else room
+
+    def _find(self, name: str | None) -> Room | None:
+        return next((r for r in self.rooms.values() if name in {r.id, r.name}), None)
+
+    async def _waived(self, room: RoomId | None, by: str) -> list[Fact]:
+        return [
+            Performed(
+                outcome=Outcome(key=key(debt.effect), status=Status.WAIVED, detail=f"by {by}")
+            )
+            for debt in await self.store.owed()
+            if room in {None, debt.effect.room} and not isinstance(debt.effect, Refer)
+        ]
+
+    async def _status(self) -> Answer:
+        head, owed = await self.store.head(), await self.store.owed()
+        brakes = await self.store.brakes()
+        waiting = len(await self.store.waiting())
+        names = sorted(self._name(brake) for brake in brakes)
+        return Answer(
+            ok=True,
+            text=(
+                f"{head.size} records, {head.size - head.witnessed} since the last checkpoint; "
+                f"{len(owed)} things owed; {waiting} messages wait for a key; "
+                f"paused: {', '.join(names) or 'nowhere'}."
+            ),
+        )

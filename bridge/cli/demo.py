@@ -1,0 +1,5 @@
+"""`bluelamp demo`."""
+
+
+def demo() -> None:
+    """Soon."""

@@ -1,0 +1,172 @@
+"""`bluelamp`: the verbs that stand alone, and the groups of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import getpass
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from bridge import __version__, app, control, log
+from bridge.cli import demo, keys, ledger, policy, rooms
+from bridge.cli.common import ConfigOption, config_path, configuration, err, out
+from bridge.config import Config, load_certificates, load_config, load_policies, load_register
+from bridge.errors import BridgeError, UsageError
+from bridge.store.sqlite import SqliteStore
+
+cli = typer.Typer(
+    help="Blue Lamp keeps operational talk in the rooms that are built for it, and proves it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+cli.add_typer(policy.cli, name="policy")
+cli.add_typer(rooms.cli, name="rooms")
+cli.add_typer(ledger.cli, name="ledger")
+cli.add_typer(keys.cli, name="keys")
+cli.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"bluelamp {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def before(
+    context: typer.Context,
+    config: ConfigOption = None,
+    _: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_version)
+    ] = False,
+) -> None:
+    """Remember the configuration that is named before the verb."""
+    context.obj = config
+
+
+@cli.command()
+def run(
+    context: typer.Context,
+    config: ConfigOption = None,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Judge and record, but send and remove nothing.")
+    ] = False,
+) -> None:
+    """Run the bot until it is stopped with Ctrl-C or SIGTERM."""
+    log.configure()
+    loaded = configuration(context, config)
+    if rehearse:
+        loaded = dataclasses.replace(loaded, rehearse=True)
+    asyncio.run(app.run(loaded))
+
+
+@cli.command()
+def check(context: typer.Context, config: ConfigOption = None) -> None:
+    """Check everything that a force writes: config, people, rooms, policies, certificates."""
+    path = config_path(context, config)
+    loaded = load_config(path)
+    out.print(f"{path}: good")
+    policies = load_policies(loaded.policies)
+    out.print(
+        f"{loaded.policies}: good; {len(policies.rules)} rules, revision {policies.revision[:12]}"
+    )
+    register, people, lock = load_register(loaded)
+    out.print(f"{loaded.people}: good; {len(people.persons)} people")
+    made = len(register.resolve(lock))
+    out.print(f"{loaded.rooms}: good; {len(register.rooms)} rooms, {made} made on the server")
+    certificates = load_certificates(loaded)
+    for retention in sorted(policies.retention):
+        certificates.recipients(retention, app.now())
+    out.print(f"custodians: good; {' and '.join(certificates.custodians)}")
+
+
+@cli.command()
+def pause(
+    context: typer.Context,
+    config: ConfigOption = None,
+    room: Annotated[str | None, typer.Option(help="The room's name or id.")] = None,
+    everywhere: Annotated[bool, typer.Option("--all", help="Everywhere.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+) -> None:
+    """Stop acting at once, in one room or everywhere; recording goes on."""
+    _one_of(room, everywhere)
+    order = control.Order(do="pause", room=room, by=getpass.getuser(), reason=reason)
+    _order(configuration(context, config), order)
+
+
+@cli.command()
+def resume(
+    context: typer.Context,
+    config: ConfigOption = None,
+    room: Annotated[str | None, typer.Option(help="The room's name or id.")] = None,
+    everywhere: Annotated[bool, typer.Option("--all", help="Everywhere.")] = False,
+    waive: Annotated[
+        bool, typer.Option("--waive", help="Do not do what was owed meanwhile; it is recorded.")
+    ] = False,
+) -> None:
+    """Act again after a pause, and do what was owed meanwhile."""
+    _one_of(room, everywhere)
+    order = control.Order(do="resume", room=room, by=getpass.getuser(), waive=waive)
+    _order(configuration(context, config), order)
+
+
+@cli.command()
+def status(context: typer.Context, config: ConfigOption = None) -> None:
+    """Say how the bot is doing."""
+    _order(configuration(context, config), control.Order(do="status"))
+
+
+def _one_of(room: str | None, everywhere: bool) -> None:
+    if (room is None) == (not everywhere):
+        raise UsageError("Say where: --room NAME or --all.")
+
+
+def _order(config: Config, order: control.Order) -> None:
+    answer = asyncio.run(_ask(config, order))
+    (out if answer.ok else err).print(answer.text)
+    if not answer.ok:
+        raise typer.Exit(3)
+
+
+async def _ask(config: Config, order: control.Order) -> control.Answer:
+    """Have the running bot do it; if none runs, write to the store ourselves."""
+    answer = await control.ask(config.socket, order)
+    if answer is not None:
+        return answer
+    parts = app.check(config)
+    store = SqliteStore(config.ledger, parts.identity, app.now, anchor=config.anchor)
+    try:
+        orders = app.Orders(store=store, settler=None, rooms=parts.rooms)
+        answer = await orders.obey(order)
+    finally:
+        await store.close()
+    return control.Answer(ok=answer.ok, text=f"The bot is not running. {answer.text}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        answer = cli(args=arguments, prog_name="bluelamp", standalone_mode=False)
+    except typer.TyperException as exc:
+        err.print(f"{exc.format_message()} (see 'bluelamp --help')", markup=False)
+        return UsageError.exit_code
+    except typer.Abort:
+        err.print("Stopped.")
+        return 130
+    except BridgeError as exc:
+        err.print(str(exc), markup=False, style="red")
+        return exc.exit_code
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        return 130
+    return answer if isinstance(answer, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""`bluelamp rooms`: show how the server differs from the register, and make it so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from bridge.cli.common import ConfigOption, configuration, err, out
+from bridge.config import Config, load_policies, load_register, save_lock
+from bridge.matrix import rooms
+from bridge.matrix.api import Api
+from bridge.matrix.identity import Account, sign_in
+from bridge.policy import Policy
+from bridge.register import Entry, Register
+from bridge.texts import card
+
+cli = typer.Typer(help="The rooms on the register.", no_args_is_help=True)
+
+
+@cli.command()
+def plan(context: typer.Context, config: ConfigOption = None) -> None:
+    """Show each way in which the server is not as the register says; change nothing."""
+    planned = asyncio.run(_plan(configuration(context, config)))
+    out.print(str(planned), markup=False)
+    if planned.problems:
+        raise typer.Exit(2)
+
+
+@cli.command()
+def apply(context: typer.Context, config: ConfigOption = None) -> None:
+    """Make the server as the register says. Can be interrupted and run again."""
+    left = asyncio.run(_apply(configuration(context, config)))
+    if left.differences:
+        err.print(str(left), markup=False)
+        raise typer.Exit(2)
+    out.print("Every room is as the register says.")
+
+
+async def _plan(config: Config) -> rooms.Plan:
+    api = await _sign_in(config)
+    async with api:
+        return await _compare(config, api)
+
+
+async def _apply(config: Config) -> rooms.Plan:
+    api = await _sign_in(config)
+    async with api:
+        planned = await _compare(config, api)
+        return await rooms.apply(
+            api,
+            planned,
+            save=lambda lock: save_lock(config, lock),
+            progress=lambda line: out.print(line, markup=False),
+        )
+
+
+async def _compare(config: Config, api: Api) -> rooms.Plan:
+    register, people, lock = load_register(config)
+    policy = load_policies(config.policies)
+
+    def notice(entry: Entry) -> str:
+        return _card(entry, register, policy, config)
+
+    return await rooms.plan(api, register, people, lock, bot=config.user, card=notice)
+
+
+def _card(entry: Entry, register: Register, policy: Policy, config: Config) -> str:
+    secure = register.rooms[entry.secure].name if entry.secure else ""
+    here = policy.classes[entry.cls]
+    return card(here, secure=secure, contact=config.contact)
+
+
+async def _sign_in(config: Config) -> Api:
+    session = await sign_in(
+        Account(
+            url=config.homeserver,
+            user=config.user,
+            state=config.state,
+            token_file=config.token_file,
+            password_file=config.password_file,
+        )
+    )
+    return Api(config.homeserver, session.token)

@@ -1,0 +1,164 @@
+"""Folds text to plain lower-case ASCII, so that look-alikes of a word are the word.
+
+Never changes what is kept or shown: folded text is for matching alone, and every offset in it leads
+back to the raw text.
+
+What is folded: letter case, NFKD forms, accents, look-alike letters of other scripts (a selection
+of Unicode TR39), invisible and bidirectional marks, and the underscore, which would otherwise glue
+words together. Whatever has no plain form becomes `OTHER`, which is no letter to any rule.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+#: Stands in folded text for whatever has no plain form, such as a pictograph.
+OTHER = "\x1f"
+#: Extra views of longer texts are made of their beginning only.
+VIEW_LIMIT = 8_000
+
+_ALIKE_FROM = (
+    "АВЕКМНОРСТУХЅІЈаеорсухѕіјԁԛԝһѵкмтвнь"
+    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαορνικτυχγβεηω"
+    "ıłøđðƒɑɡɩŁØĐ"
+    "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ"
+)
+_ALIKE_TO = (
+    "abekmhopctyxsijaeopcyxsijdqwhvkmtbhb"
+    "abezhikmnoptyxaopviktuxybenw"
+    "ilodofagilod"
+    "abcdefghijklmnopqrstuvwyz"
+)
+_SPECIAL = {
+    "ß": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "þ": "th", "_": " ",
+    "‘": "'", "’": "'", "‛": "'", "ʼ": "'", "´": "'", "“": '"', "”": '"', "„": '"',  # noqa: RUF001
+    "⁄": "/", "∕": "/", "×": "x", "•": ".", "·": ".", "−": "-",  # noqa: RUF001
+    "\u115f": "", "\u1160": "", "\u3164": "", "\uffa0": "", "\u2800": " ",
+    "\u2028": "\n", "\u2029": "\n",
+}  # fmt: skip
+#: Letters that are drawn as flags or in filled boxes, which NFKD leaves alone.
+_DRAWN = ((0x1F1E6, 26), (0x1F150, 26), (0x1F170, 26))
+_KEPT_CONTROLS = "\t\n\r"
+
+
+def _plain(ch: str) -> str:
+    """Give the plain form of one character; empty if it is invisible."""
+    if ch in _SPECIAL:
+        return _SPECIAL[ch]
+    at = _ALIKE_FROM.find(ch)
+    if at >= 0:
+        return _ALIKE_TO[at]
+    for first, count in _DRAWN:
+        if first <= ord(ch) < first + count:
+            return chr(ord("a") + ord(ch) - first)
+    parts = unicodedata.normalize("NFKD", ch)
+    return "".join(map(_plain_part, parts)) if parts != ch else _plain_part(ch)
+
+
+def _plain_part(ch: str) -> str:
+    if ch.isascii() and (ch.isprintable() or ch in _KEPT_CONTROLS):
+        return ch.lower()
+    at = _ALIKE_FROM.find(ch)
+    if at >= 0:
+        return _ALIKE_TO[at]
+    category = unicodedata.category(ch)
+    if category in {"Cc", "Cf", "Mn", "Me", "Mc"}:
+        return ""
+    if category == "Zs":
+        return " "
+    if category == "Pd":
+        return "-"
+    digit = unicodedata.decimal(ch, None)
+    return OTHER if digit is None else str(digit)
+
+
+class _Table(dict[int, str]):
+    """A translation table that works out each character when it first meets it."""
+
+    def __missing__(self, code: int) -> str:
+        plain = _plain(chr(code))
+        if len(self) < 50_000:  # nobody fills our memory by sending us all of Unicode
+            self[code] = plain
+        return plain
+
+
+_TABLE = _Table()
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A text as rules see it, with the way back to the raw one."""
+
+    raw: str
+    #: ASCII only, so that a character is a byte.
+    text: str
+    #: For each character of `text` the offset of its origin in `raw`; None where they are equal.
+    origins: tuple[int, ...] | None = None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Translate a span of `text` into one of `raw`."""
+        if self.origins is None or start >= end:
+            return start, end
+        return self.origins[start], self.origins[end - 1] + 1
+
+    def original(self, start: int, end: int) -> str:
+        """Give the raw text of a span of `text`."""
+        first, last = self.span(start, end)
+        return self.raw[first:last]
+
+
+def plain(raw: str) -> str:
+    """Fold *raw* without keeping the way back: what every message goes through."""
+    if raw.isascii():
+        text = raw.lower()
+        if "_" in text:
+            text = text.replace("_", " ")
+        return text if text.isprintable() else _CONTROLS.sub("", text)
+    return raw.translate(_TABLE)
+
+
+def folded(raw: str) -> Folded:
+    """Fold *raw* and keep the way back; only for what has been matched."""
+    text = plain(raw)
+    if raw.isascii() and len(text) == len(raw):
+        return Folded(raw=raw, text=text)
+    origins = [at for at, ch in enumerate(raw) for _ in range(len(_TABLE[ord(ch)]))]
+    return Folded(raw=raw, text=text, origins=tuple(origins))
+
+
+# Views: other readings of a text, made only where one of these fires.
+
+#: Letters set apart, as in "a b 1 2 c d e" or "0 7 7 0 0 / 9 0 0".
+SPACED = r"(?:^|[^a-z0-9])(?:[a-z0-9][ .,*|/:~+-]{1,3}){4,40}[a-z0-9](?:$|[^a-z0-9])"
+#: Figures and signs for letters, as in "m1sper" or "p@ckage".
+LEET = r"\b[a-z]{1,12}[013457@$!][a-z0-9@$!]{0,8}[a-z]|\b[a-z]{2,12}[013457@$]\b|[$@!][a-z]{3,}"
+
+_SPACED_RUN = re.compile(r"(?<![a-z0-9])(?:[a-z0-9][ .,*|/:~+-]{1,3}){4,40}[a-z0-9](?![a-z0-9])")
+_LEET = str.maketrans("013457@$!", "oieastasi")
+
+
+def joined(view: Folded) -> Folded:
+    """Read letters that are set apart as one word."""
+    text = view.text[:VIEW_LIMIT]
+    keep: list[int] = []
+    last = 0
+    for run in _SPACED_RUN.finditer(text):
+        keep += range(last, run.start())
+        keep += (at for at in range(*run.span()) if text[at].isalnum())
+        last = run.end()
+    keep += range(last, len(text))
+    origins = view.origins
+    back = tuple(keep) if origins is None else tuple(origins[at] for at in keep)
+    return Folded(raw=view.raw, text="".join(text[at] for at in keep), origins=back)
+
+
+def unleeted(view: Folded) -> Folded:
+    """Read figures and signs as the letters that they look like."""
+    text = view.text[:VIEW_LIMIT].translate(_LEET)
+    origins = view.origins
+    return Folded(
+        raw=view.raw, text=text, origins=None if origins is None else origins[: len(text)]
+    )

@@ -1,0 +1,183 @@
+"""Tells a reference number from a number that merely looks like one: check digits and ranges.
+
+Never says whether a number belongs to anybody: only whether it could have been issued.
+
+Sources: PNC ID, CRO and arrest/summons number from the NPCC *Minimum POLE Data Standards
+Dictionary* 1.1, attributes 071-073; NHS number from the NHS Data Dictionary; National Insurance
+prefixes from NIM39110; registrations from DVLA INF104.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+#: The check letters of police references, by remainder; I, O and S never appear.
+CHECK_LETTERS = "ZABCDEFGHJKLMNPQRTUVWXY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgeRange:
+    """Which age identifiers of registrations have been issued; rises each March and September."""
+
+    #: March plates run from 02; 26 is from March 2026.
+    march: int = 26
+    #: September plates run from 51; 76 is from September 2026.
+    september: int = 76
+
+    def holds(self, age: int) -> bool:
+        """Say whether plates with this age identifier exist."""
+        return 2 <= age <= self.march or 51 <= age <= self.september
+
+
+#: Takes the matched text, folded, and says whether the check is passed.
+Check: TypeAlias = Callable[[str, AgeRange], bool]
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"[^0-9]", "", text)
+
+
+def _letters_and_digits(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text)
+
+
+def _mod23(number: str, letter: str) -> bool:
+    return bool(number) and CHECK_LETTERS[int(number) % 23] == letter.upper()
+
+
+def check_letter(number: str) -> str:
+    """Give the police check letter of a run of figures."""
+    return CHECK_LETTERS[int(number) % 23]
+
+
+def vrm_current(text: str, ages: AgeRange) -> bool:
+    """Check the age identifier and the letters of a registration such as AB12 CDE."""
+    compact = _letters_and_digits(text)
+    return ages.holds(int(compact[2:4])) and "q" not in compact and "z" not in compact[:2]
+
+
+def vrm_letters(text: str, _: AgeRange) -> bool:
+    """Check that an older registration has no letter that was never issued."""
+    return "q" not in text
+
+
+def pnc_id(text: str, _: AgeRange) -> bool:
+    """Check the letter of a PNC ID such as 2002/0073319Z: mod 23 of two-digit year and serial."""
+    year, _slash, rest = text.replace(" ", "").partition("/")
+    return _mod23(year[-2:] + rest[:-1].zfill(7), rest[-1])
+
+
+def cro(text: str, _: AgeRange) -> bool:
+    """Check the letter of a CRO number such as 097501/98T or, for a file of its own, SF39/1234A."""
+    compact = text.replace(" ", "")
+    serial, _slash, rest = compact.removeprefix("sf").partition("/")
+    if compact.startswith("sf"):
+        return _mod23(serial + rest[:-1], rest[-1])
+    return _mod23(rest[:-1] + serial.zfill(6), rest[-1])
+
+
+def asn(text: str, _: AgeRange) -> bool:
+    """Check the letter of an arrest/summons number: year, force and system, serial, letter."""
+    compact = _letters_and_digits(text)
+    year, force, rest, letter = compact[:2], compact[2:6], compact[6:-1], compact[-1]
+    for width in (2, 3):
+        system, serial = rest[:width], rest[width:]
+        number = _digits(force) + _digits(system) + year + serial.zfill(11)
+        if serial.isdigit() and len(serial) <= 11 and _mod23(number, letter):
+            return True
+    return False
+
+
+def nhs_number(text: str, _: AgeRange) -> bool:
+    """Check the last figure of an NHS number: mod 11 with weights ten to two."""
+    digits = _digits(text)
+    if len(digits) != 10 or len(set(digits)) == 1:
+        return False
+    rest = 11 - sum(int(d) * (10 - at) for at, d in enumerate(digits[:9])) % 11
+    return rest != 10 and rest % 11 == int(digits[9])
+
+
+def nino(text: str, _: AgeRange) -> bool:
+    """Check the prefix of a National Insurance number; it has no check digit."""
+    compact = _letters_and_digits(text)
+    return (
+        compact[:2] not in {"bg", "gb", "kn", "nk", "nt", "tn", "zz"}
+        and compact[0] not in "dfiquv"
+        and compact[1] not in "dfioquv"
+    )
+
+
+def driving_licence(text: str, _: AgeRange) -> bool:
+    """Check month, day and filling of a driver number; its check letters are not public."""
+    compact = _letters_and_digits(text)
+    month, day = int(compact[6:8]) % 50, int(compact[8:10])
+    return 1 <= month <= 12 and 1 <= day <= 31 and not re.search("9[a-z]", compact[:5])
+
+
+def card_number(text: str, _: AgeRange) -> bool:
+    """Check a payment card or IMEI by Luhn's rule."""
+    total = 0
+    for at, digit in enumerate(reversed(_digits(text))):
+        value = int(digit) * (2 if at % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def uk_position(text: str, _: AgeRange) -> bool:
+    """Check that a position lies in or near the United Kingdom."""
+    found = re.findall(r"-?[0-9]+\.[0-9]+", text)
+    if len(found) < 2:
+        return False
+    latitude, longitude = float(found[0]), float(found[1])
+    return 49 <= latitude <= 61 and -9 <= longitude <= 2.5
+
+
+def date_of_birth(text: str, _: AgeRange) -> bool:
+    """Check that the figures could be a day, a month and a year."""
+    found = [int(part) for part in re.findall("[0-9]+", text)[-3:]]
+    return len(found) == 3 and 1 <= found[0] <= 31 and 1 <= found[1] <= 12
+
+
+_NO_STREET = frozenset({
+    "the", "this", "that", "our", "my", "his", "her", "their", "same", "next", "min", "mins",
+    "minute", "minutes", "hour", "hours", "hrs", "mile", "miles", "doors", "down", "for", "and",
+    "are", "was", "with", "from", "into", "out", "off", "any", "quid", "people", "lads", "cars",
+})  # fmt: skip
+
+
+def street(text: str, _: AgeRange) -> bool:
+    """Check that "22 Pellworth Road" is not "10 minutes down the road"."""
+    return not _NO_STREET.intersection(re.findall("[a-z']+", text))
+
+
+_NATO = {
+    "alpha": "a", "alfa": "a", "bravo": "b", "charlie": "c", "delta": "d", "echo": "e",
+    "foxtrot": "f", "golf": "g", "hotel": "h", "india": "i", "juliet": "j", "juliett": "j",
+    "kilo": "k", "lima": "l", "mike": "m", "november": "n", "oscar": "o", "papa": "p",
+    "quebec": "q", "romeo": "r", "sierra": "s", "tango": "t", "uniform": "u", "victor": "v",
+    "whiskey": "w", "whisky": "w", "xray": "x", "yankee": "y", "zulu": "z",
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
+    "seven": "7", "eight": "8", "nine": "9", "niner": "9",
+}  # fmt: skip
+#: One word of the phonetic alphabet or one figure.
+NATO_WORD = "(?:" + "|".join([*_NATO, "x-ray", "[0-9]{1,2}"]) + ")"
+
+
+def spoken(text: str) -> str:
+    """Put a registration that is spelt out together again: "alpha bravo one two" is "ab12"."""
+    words = text.replace("x-ray", "xray").replace(",", " ").replace("-", " ").split()
+    return "".join(_NATO.get(word, word) for word in words)
+
+
+_ANY_VRM = re.compile(
+    r"[a-hj-pr-y]{2}[0-9]{2}[a-hj-pr-z]{3}|[a-hj-npr-tv-y][1-9][0-9]{0,2}[a-hj-pr-y]{3}"
+    r"|[a-hj-pr-y]{3}[1-9][0-9]{0,2}[a-hj-npr-tv-y]|[a-z]{0,2}[ijoux]?[a-z]{2}[1-9][0-9]{0,3}"
+)
+
+
+def vrm_spoken(text: str, _: AgeRange) -> bool:
+    """Check that what was spelt out has the form of a registration."""
+    return _ANY_VRM.fullmatch(spoken(text)) is not None

@@ -1,0 +1,114 @@
+"""The small language that officers write words in, made into RE2 patterns.
+
+Never hands a pattern to an engine that can be made to run for ever: RE2 is linear in the text.
+
+A phrase is words in the order they are said: `no comment interview`. In a phrase
+  arrest*          any ending: arrests, arrested, arresting
+  nick/lift        either word
+  (the)            may be left out; (a/the/his) any one of these may be
+  ...              up to three other words
+  _                a number of one to four figures
+Apostrophes may be left out by the sender, and words may be set apart by spaces, commas or hyphens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import re2
+
+#: The most memory that one compiled pattern may take, in bytes; the program and its cache.
+PATTERN_MEMORY = 16 << 20
+SET_MEMORY = 96 << 20
+
+_GAP = r"[\s,-]{1,3}"
+_WORDS_BETWEEN = r"(?:[a-z0-9'&]+[\s,-]{1,3}){0,3}"
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789'&.+%:@-_")
+
+
+def options(memory: int) -> Any:
+    """Give RE2's options as this package wants them."""
+    chosen = re2.Options()
+    chosen.max_mem = memory
+    chosen.log_errors = False
+    chosen.encoding = re2.Options.Encoding.LATIN1
+    return chosen
+
+
+def compiled(pattern: str) -> Any:
+    """Compile *pattern*, which is matched against folded (lower-case ASCII) text.
+
+    Raises:
+        ValueError: RE2 refuses it, or it matches the empty text and so would match everywhere.
+    """
+    try:
+        expression = re2.compile(pattern.encode("ascii"), options(PATTERN_MEMORY))
+    except UnicodeEncodeError:
+        raise ValueError(
+            "a pattern is matched against plain letters, so it must be ASCII"
+        ) from None
+    except re2.error as exc:
+        why = exc.args[0].decode() if isinstance(exc.args[0], bytes) else str(exc)
+        raise ValueError(f"RE2 refuses this pattern: {why}") from None
+    if expression.search(b"") is not None:
+        raise ValueError("this pattern matches an empty text, so it would match every message")
+    return expression
+
+
+def phrase_pattern(phrase: str) -> str:
+    """Translate one phrase into a pattern with word boundaries.
+
+    Raises:
+        ValueError: it says nothing, or has a sign that the language does not know.
+    """
+    parts = phrase.lower().split()
+    if not parts or all(part == "..." or part.startswith("(") for part in parts):
+        raise ValueError(f"the phrase {phrase!r} has no word that must be there")
+    if "..." in {parts[0], parts[-1]}:
+        raise ValueError(f"the phrase {phrase!r} begins or ends with '...'")
+    out: list[str] = []
+    glued = True
+    for part in parts:
+        if part == "...":
+            out.append(_GAP + _WORDS_BETWEEN)
+            glued = True
+            continue
+        optional = part.startswith("(") and part.endswith(")")
+        word = _choices(part[1:-1] if optional else part)
+        if optional:
+            out.append(f"(?:{_GAP}{word})?" if not glued else f"(?:{word}{_GAP})?")
+        else:
+            out.append(word if glued else _GAP + word)
+            glued = False
+    return _bounded("".join(out))
+
+
+def _choices(part: str) -> str:
+    words = [_word(word) for word in part.split("/")]
+    return words[0] if len(words) == 1 else f"(?:{'|'.join(words)})"
+
+
+def _word(word: str) -> str:
+    if not word:
+        raise ValueError("there is an empty choice before or after '/'")
+    ending = word.endswith("*")
+    word = word.removesuffix("*")
+    for sign in word:
+        if sign not in _PLAIN:
+            raise ValueError(f"the sign {sign!r} cannot stand in a phrase; see the README")
+    escaped = "".join(_sign(sign) for sign in word)
+    return escaped + "[a-z']*" if ending else escaped
+
+
+def _sign(sign: str) -> str:
+    if sign == "_":
+        return "[0-9]{1,4}"
+    if sign == "'":
+        return "'?"
+    if sign == "-":
+        return "[ -]?"
+    return sign if sign.isalnum() else "\\" + sign
+
+
+def _bounded(pattern: str) -> str:
+    return rf"\b{pattern}\b"

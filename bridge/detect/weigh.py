@@ -1,0 +1,122 @@
+"""Weighs what was found in one place: how it is written, what stands near it, its check digit.
+
+Never drops a finding for what is elsewhere in the message: an exception cancels only a place that
+it stands near to, or one harmless word would open the way for everything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from bridge.detect.fold import Folded
+from bridge.detect.rules import Case, Ladder, Near, Rule
+
+#: How many places one rule or lexicon may find in one text; a message needs no more to be moved.
+MOST_PLACES = 40
+#: How far around a place we look for small letters, in characters.
+_AROUND = 40
+
+Span: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A view of a text, ready for matching."""
+
+    view: Folded
+    data: bytes
+    #: "plain", "joined" or "unleeted".
+    name: str
+
+
+def places(expression: Any, data: bytes) -> list[Span]:
+    """Find where an expression matches, the first `MOST_PLACES` of them."""
+    found: list[Span] = []
+    for match in expression.finditer(data):
+        found.append(match.span())
+        if len(found) == MOST_PLACES:
+            break
+    return found
+
+
+def densest(hits: list[tuple[int, int, int]], window: int) -> list[tuple[int, int, int]]:
+    """Choose the run of (start, end, group) within *window* that has the most groups.
+
+    *hits* are sorted; no two of the result are of one group or overlap.
+    """
+    best: list[tuple[int, int, int]] = []
+    for at, first in enumerate(hits):
+        run: dict[int, tuple[int, int, int]] = {}
+        last_end = -1
+        for hit in hits[at:]:
+            if run and hit[1] - first[0] > window:
+                break
+            if hit[0] >= last_end and hit[2] not in run:
+                run[hit[2]] = hit
+                last_end = hit[1]
+        if len(run) > len(best):
+            best = list(run.values())
+    return best
+
+
+def case_fits(case: Case, raw: str) -> bool:
+    """Say whether *raw* is written as the rule wants it."""
+    if case is Case.ANY:
+        return True
+    if case is Case.UPPER:
+        return raw.upper() == raw
+    return raw.rsplit(maxsplit=1)[-1][:1].isupper()
+
+
+def excepted(rule: Rule, data: bytes, span: Span) -> bool:
+    """Say whether words stand near a place that take its meaning away."""
+    return any(_first_near(near, data, span) is not None for near in rule.exceptions)
+
+
+def evidence(near: Near | None, data: bytes, span: Span) -> tuple[Span, ...]:
+    """Find words near a place that make it surer; the first is enough."""
+    found = _first_near(near, data, span) if near else None
+    return (found,) if found else ()
+
+
+def _first_near(near: Near, data: bytes, span: Span) -> Span | None:
+    start, end = span
+    after = (end, min(end + near.window, len(data)))
+    before = (max(0, start - near.window), start)
+    for lexicon in near.lexicons:
+        for first, last in (after, before):
+            match = lexicon.expression.search(data, first, last)
+            if match is not None:
+                found: Span = match.span()
+                return found
+    return None
+
+
+def sureness(ladder: Ladder, view: Folded, span: Span, *, passed: bool, backed: bool) -> int:
+    """Give the confidence of one place, 0 to 100.
+
+    *passed*: its check digit or range is right, or it has none. *backed*: evidence stands near it.
+    """
+    sure = ladder.base
+    if ladder.lower is not None and not _stands_out(view, span):
+        spaced = ladder.lower_spaced is not None and " " in view.text[slice(*span)]
+        lower = ladder.lower_spaced if spaced else ladder.lower
+        sure = min(sure, lower if lower is not None else sure)
+    if not passed and ladder.check_failed is not None:
+        sure = min(sure, ladder.check_failed)
+    if not backed or ladder.evidence is None:
+        return sure
+    if not passed and ladder.check_failed_evidence is not None:
+        return max(sure, ladder.check_failed_evidence)
+    return max(sure, ladder.evidence)
+
+
+def _stands_out(view: Folded, span: Span) -> bool:
+    """Say whether a span is in capitals in a message that is not all in capitals."""
+    first, last = view.span(*span)
+    if not view.raw[first:last].isupper():
+        return False
+    around = view.raw[max(0, first - _AROUND) : first] + view.raw[last : last + _AROUND]
+    letters = [ch for ch in around if ch.isalpha()]
+    return len(letters) < 8 or any(ch.islower() for ch in letters)

@@ -1,0 +1,92 @@
+"""Which records a person asks to read, in words: `room:… person:… from:… to:… rule:… action:…`.
+
+Never opens anything: tags and clear fields are all that it looks at.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.errors import UsageError
+from bridge.ledger.opening import Reader
+from bridge.ledger.record import PLAIN, Header
+
+#: Words whose value is compared with a clear field of the header.
+_CLEAR = {"rule": "rule", "action": "action", "rid": "rid", "kind": "kind", "class": "class"}
+_WORDS = ("room", "person", "from", "to", *_CLEAR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """A question about records; every part that is given must hold."""
+
+    text: str
+    room: str | None = None
+    person: str | None = None
+    #: Ms since 1970: at or after, and before.
+    start: int | None = None
+    end: int | None = None
+    clear: Mapping[str, str]
+
+    def covers(self, header: Header, reader: Reader) -> bool:
+        """Say whether the record with *header* is asked for."""
+        if header["kind"] in PLAIN:
+            return False
+        at = int(header["t"])
+        if (self.start is not None and at < self.start) or (
+            self.end is not None and at >= self.end
+        ):
+            return False
+        if any(header.get(name) != value for name, value in self.clear.items()):
+            return False
+        if self.room is not None and not reader.matches(header, "room", self.room):
+            return False
+        return self.person is None or reader.matches(header, "sender", self.person)
+
+
+def parse_scope(text: str, zone: datetime.tzinfo, room_id: Callable[[str], str | None]) -> Scope:
+    """Read a scope; days are of *zone*, and *room_id* finds a room by its name or id.
+
+    Raises:
+        UsageError: a word is unknown, or the scope is empty (empty means no).
+    """
+    got: dict[str, str] = {}
+    for word in shlex.split(text):
+        name, colon, value = word.partition(":")
+        if not colon or not value or name not in _WORDS:
+            raise UsageError(
+                f"{word!r} is not part of a scope; use {', '.join(f'{w}:…' for w in _WORDS)}"
+            )
+        if name in got:
+            raise UsageError(f"{name}: is given twice in this scope")
+        got[name] = value
+    if not got:
+        raise UsageError("an empty scope asks for nothing; name a room, person, day, rule or rid")
+    room = room_id(got["room"]) if "room" in got else None
+    if "room" in got and room is None:
+        raise UsageError(f"there is no room {got['room']!r} on the register")
+    return Scope(
+        text=text,
+        room=room,
+        person=got.get("person"),
+        start=_day(got["from"], zone, 0) if "from" in got else None,
+        end=_day(got["to"], zone, 1) if "to" in got else None,
+        clear={_CLEAR[name]: value for name, value in got.items() if name in _CLEAR},
+    )
+
+
+def _day(text: str, zone: datetime.tzinfo, later: int) -> int:
+    """Read a day or a time; a day given as an end is meant whole."""
+    try:
+        if "T" in text:
+            at = datetime.datetime.fromisoformat(text)
+            at = at if at.tzinfo else at.replace(tzinfo=zone)
+        else:
+            day = datetime.date.fromisoformat(text) + datetime.timedelta(days=later)
+            at = datetime.datetime.combine(day, datetime.time(), zone)
+    except ValueError:
+        raise UsageError(f"{text!r} is neither a day (2026-11-22) nor a time") from None
+    return int(at.timestamp() * 1000)

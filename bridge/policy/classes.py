@@ -1,0 +1,128 @@
+"""Reads classes.yaml: what holds in rooms of each class, and how long records are kept.
+
+Never lets a class be missing: a room without a policy would be a room where everything goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.detect.identifiers import AgeRange
+from bridge.detect.rules import Marking
+from bridge.model import JUDGED, Ms, RoomClass
+from bridge.nodes import Node
+from bridge.policy import ClassPolicy, Conduct
+
+CLASSES_FILE = "classes.yaml"
+#: The retention class of the bot's own records.
+SYSTEM = "system"
+_LONGEST = 36_525  # days: a hundred years
+_MARKINGS = {"official": Marking.OFFICIAL, "official-sensitive": Marking.OFFICIAL_SENSITIVE,
+             "secret": Marking.SECRET, "top-secret": Marking.TOP_SECRET}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The content of classes.yaml."""
+
+    classes: Mapping[RoomClass, ClassPolicy]
+    retention: Mapping[str, int]
+    conduct: Conduct
+    ages: AgeRange
+    memory: Ms
+
+
+def read_settings(root: Mapping[str, Node]) -> Settings:
+    """Read the whole file.
+
+    Raises:
+        PolicyError: something in it is wrong or missing.
+    """
+    got = root[""].mapping(
+        required=("retention", "classes", "professional_standards", "plates_issued"),
+        optional=("memory_seconds",),
+    )
+    retention = {
+        name: node.integer(least=1, most=_LONGEST) for name, node in got["retention"].items()
+    }
+    if SYSTEM not in retention:
+        got["retention"].fail(f"the retention class {SYSTEM!r} is missing: the bot's own records")
+    conduct = _conduct(got["professional_standards"])
+    memory = got["memory_seconds"].integer(least=0, most=600) if "memory_seconds" in got else 60
+    return Settings(
+        classes=_classes(got["classes"], retention, conduct),
+        retention=retention,
+        conduct=conduct,
+        ages=_ages(got["plates_issued"]),
+        memory=Ms(memory * 1000),
+    )
+
+
+def _conduct(node: Node) -> Conduct:
+    got = node.mapping(required=("enabled", "looks_for"), optional=("dpia", "approver"))
+    enabled = got["enabled"].boolean()
+    for name in ("dpia", "approver"):
+        if enabled and name not in got:
+            node.fail(f"to switch these rules on, {name!r} has to be given")
+    return Conduct(
+        enabled=enabled,
+        dpia=got["dpia"].text() if "dpia" in got else "",
+        approver=got["approver"].text() if "approver" in got else "",
+        looks_for=got["looks_for"].text(),
+    )
+
+
+def _ages(node: Node) -> AgeRange:
+    got = node.mapping(required=("march", "september"))
+    return AgeRange(
+        march=got["march"].integer(least=2, most=50),
+        september=got["september"].integer(least=51, most=99),
+    )
+
+
+def _classes(
+    node: Node, retention: Mapping[str, int], conduct: Conduct
+) -> dict[RoomClass, ClassPolicy]:
+    found: dict[RoomClass, ClassPolicy] = {}
+    names = {cls.value: cls for cls in RoomClass}
+    for name, value in node.mapping(required=names).items():
+        found[names[name]] = _class(names[name], value, retention, conduct)
+    return found
+
+
+def _class(
+    cls: RoomClass, node: Node, retention: Mapping[str, int], conduct: Conduct
+) -> ClassPolicy:
+    judged = cls in JUDGED
+    limits = ("nudge", "redirect", "review", "looks_for") if judged else ()
+    got = node.mapping(
+        required=("retention", "visible_days", "readers", *limits), optional=("ceiling",)
+    )
+    kept_as = got["retention"].choice(retention)
+    visible = got["visible_days"].integer(least=1, most=_LONGEST)
+    if visible > retention[kept_as]:
+        got["visible_days"].fail(
+            f"messages would be visible longer than records are kept: {kept_as}"
+        )
+    nudge, redirect, review = (
+        (got[name].integer(least=1, most=100) if judged else 100)
+        for name in ("nudge", "redirect", "review")
+    )
+    if nudge > redirect:
+        got["nudge"].fail("a message would be moved before its sender is nudged")
+    looks_for = got["looks_for"].texts() if judged else ()
+    return ClassPolicy(
+        nudge=nudge,
+        redirect=redirect,
+        review=review,
+        retention=kept_as,
+        visible_days=visible,
+        kept_days=retention[kept_as],
+        ceiling=_MARKINGS[got["ceiling"].choice(_MARKINGS)]
+        if "ceiling" in got
+        else Marking.OFFICIAL,
+        judged=judged,
+        looks_for=(*looks_for, conduct.looks_for) if judged and conduct.enabled else looks_for,
+        readers=got["readers"].texts(),
+    )

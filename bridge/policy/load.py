@@ -1,0 +1,97 @@
+"""From YAML files to a policy, or to an error that says which line of which file is wrong.
+
+Never reads a file itself, and never gives half a policy: it loads whole or not at all.
+
+1. Each file is read strictly. 2. Lexicons are compiled. 3. Rules are compiled. 4. The engine is
+made. 5. Each rule's examples are tried on it. 6. With a clock, each pattern's cost is probed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from bridge.detect.engine import ENGINE, Engine
+from bridge.detect.rules import Rule
+from bridge.errors import PolicyError
+from bridge.model import RoomClass
+from bridge.nodes import Node, parse
+from bridge.policy import Policy
+from bridge.policy.classes import CLASSES_FILE, Settings, read_settings
+from bridge.policy.examples import Examples, check_examples, probe_costs
+from bridge.policy.rulefiles import LexiconTable, read_lexicons, read_rules
+
+
+def load(files: Mapping[str, bytes], *, clock: Callable[[], float] | None = None) -> Policy:
+    """Make one policy of *files*: their contents by name, such as "rules/vehicles.yaml".
+
+    *clock* gives seconds, as `time.perf_counter` does; given, patterns that cost too much are
+    refused as well.
+
+    Raises:
+        PolicyError: the first thing that is wrong, with its file and line.
+    """
+    roots = {name: _root(name, files[name]) for name in sorted(files)}
+    if CLASSES_FILE not in roots:
+        raise PolicyError(CLASSES_FILE, None, "this file is missing; it says what each room may")
+    settings = read_settings(roots.pop(CLASSES_FILE))
+    lexicons = _lexicons(roots)
+    rules, examples = _rules(roots, lexicons)
+    engine = Engine(rules, settings.ages)
+    policy = _policy(files, settings, rules, engine)
+    check_examples(policy, examples)
+    if clock is not None:
+        probe_costs(rules, examples, clock)
+    return policy
+
+
+def _root(name: str, content: bytes) -> dict[str, Node]:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise PolicyError(name, None, "this is not UTF-8 text") from None
+    root = parse(text, name, error=PolicyError)
+    if name == CLASSES_FILE:
+        return {"": root}
+    return root.mapping(optional=("lexicons", "rules", "note"))
+
+
+def _lexicons(roots: Mapping[str, dict[str, Node]]) -> LexiconTable:
+    table = LexiconTable()
+    for got in roots.values():
+        if "lexicons" in got:
+            read_lexicons(got["lexicons"], table)
+    return table
+
+
+def _rules(
+    roots: Mapping[str, dict[str, Node]], lexicons: LexiconTable
+) -> tuple[tuple[Rule, ...], dict[str, Examples]]:
+    rules: dict[str, Rule] = {}
+    examples: dict[str, Examples] = {}
+    for got in roots.values():
+        if "rules" in got:
+            read_rules(got["rules"], lexicons, rules, examples)
+    if not rules:
+        raise PolicyError("rules", None, "there is no rule in any file; an empty policy is none")
+    return tuple(rules.values()), examples
+
+
+def _policy(
+    files: Mapping[str, bytes], settings: Settings, rules: tuple[Rule, ...], engine: Engine
+) -> Policy:
+    digests = tuple((name, hashlib.sha256(files[name]).hexdigest()) for name in sorted(files))
+    whole = hashlib.sha256(f"bluelamp policy, engine {ENGINE}\0".encode())
+    for name, digest in digests:
+        whole.update(f"{len(name)}:{name}\0{digest}\0".encode())
+    return Policy(
+        revision=whole.hexdigest(),
+        files=digests,
+        classes=MappingProxyType({cls: settings.classes[cls] for cls in RoomClass}),
+        retention=MappingProxyType(dict(settings.retention)),
+        rules=rules,
+        engine=engine,
+        conduct=settings.conduct,
+        memory=settings.memory,
+    )
