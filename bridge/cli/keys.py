@@ -55,7 +55,7 @@ def init(
             raise UsageError(f"{path} exists already; 'keys init' never overwrites a key.")
     custodian = Custodian.new(name)
     passphrase = _passphrase(passphrase_file, fresh=True)
-    count = issue_months(custodian, _policy(context, config, policies), months)
+    count = _issue(custodian, _policy(context, config, policies), months)
     own = secrets.token_bytes(SHARE_BYTES)
     write_secret(share, encode64(own))
     write_secret(vault, lock(custodian, passphrase, own).decode())
@@ -90,7 +90,7 @@ def issue(
     passphrase = _passphrase(passphrase_file, fresh=False)
     own = decode64(read_secret(share, "the share"))
     custodian = unlock(read_text(vault, "the vault").encode(), passphrase, own)
-    count = issue_months(custodian, _policy(context, config, policies), months)
+    count = _issue(custodian, _policy(context, config, policies), months)
     write_secret(vault, lock(custodian, passphrase, own).decode())
     certificates.write_bytes(msgspec.json.encode(custodian.bundle()))
     out.print(
@@ -98,20 +98,11 @@ def issue(
     )
 
 
-def issue_months(custodian: Custodian, policy: Policy, months: int) -> int:
-    """Issue every retention class's keys from this month on; return how many were new."""
+def _issue(custodian: Custodian, policy: Policy, months: int) -> int:
     today = datetime.datetime.now(datetime.UTC)
-    count = 0
-    for ahead in range(months):
-        month = today.month - 1 + ahead
-        for retention, kept_days in policy.retention.items():
-            count += custodian.issue(
-                retention,
-                year=today.year + month // 12,
-                month=month % 12 + 1,
-                kept_days=kept_days,
-            )
-    return count
+    return custodian.issue_ahead(
+        policy.retention, year=today.year, month=today.month, months=months
+    )
 
 
 def unlock_vault(vault: Path, share: Path, passphrase_file: Path | None) -> Custodian:

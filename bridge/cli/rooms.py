@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import typer
 
@@ -30,7 +31,8 @@ def plan(context: typer.Context, config: ConfigOption = None) -> None:
 @cli.command()
 def apply(context: typer.Context, config: ConfigOption = None) -> None:
     """Make the server as the register says. Can be interrupted and run again."""
-    left = asyncio.run(_apply(configuration(context, config)))
+    loaded = configuration(context, config)
+    left = asyncio.run(apply_register(loaded, lambda line: out.print(line, markup=False)))
     if left.differences:
         err.print(str(left), markup=False)
         raise typer.Exit(2)
@@ -43,7 +45,8 @@ async def _plan(config: Config) -> rooms.Plan:
         return await _compare(config, api)
 
 
-async def _apply(config: Config) -> rooms.Plan:
+async def apply_register(config: Config, progress: Callable[[str], None]) -> rooms.Plan:
+    """Make the server as the register says; return what remains to be done by people."""
     api = await _sign_in(config)
     async with api:
         planned = await _compare(config, api)
@@ -51,7 +54,7 @@ async def _apply(config: Config) -> rooms.Plan:
             api,
             planned,
             save=lambda lock: save_lock(config, lock),
-            progress=lambda line: out.print(line, markup=False),
+            progress=progress,
         )
 
 

@@ -81,7 +81,7 @@ class Engine:
         if not self._may_matter(hits):
             return ()
         view = view or fold.folded(raw)
-        found = self._look(_reading(view, "plain"), hits)
+        found = self._look(Reading(view, "plain"), hits)
         if self._spaced in hits:
             found += self._look_again(fold.joined(view), "joined")
         if self._leet in hits:
@@ -109,7 +109,7 @@ class Engine:
         return [at for at, single in enumerate(self._singles) if single.search(data) is not None]
 
     def _look_again(self, view: Folded, name: str) -> list[Sighting]:
-        reading = _reading(view, name)
+        reading = Reading(view, name)
         hits = self._set.Match(reading.data)
         if hits is None or self._canary not in hits:
             hits = self._one_by_one(view.text)
@@ -133,14 +133,14 @@ class Engine:
         return found
 
     def _words(self, rule: Rule, words: Words, reading: Reading) -> Iterator[Sighting]:
-        view, data = reading.view, reading.data
-        for span in weigh.places(words.expression, data):
+        view = reading.view
+        for span in reading.places(words.expression):
             raw = view.original(*span)
             if reading.name == "unleeted" and raw.isalpha():
                 continue  # nothing in it was a figure or a sign; the plain view has it
-            if not weigh.case_fits(rule.case, raw) or weigh.excepted(rule, data, span):
+            if not weigh.case_fits(rule.case, raw) or weigh.excepted(rule, reading, span):
                 continue
-            evidence = weigh.evidence(rule.evidence, data, span)
+            evidence = weigh.evidence(rule.evidence, reading, span)
             passed = words.check is None or words.check(view.text[slice(*span)], self._ages)
             confidence = weigh.sureness(
                 rule.ladder, view, span, passed=passed, backed=bool(evidence)
@@ -154,14 +154,14 @@ def _conjunction(rule: Rule, concepts: Concepts, reading: Reading) -> list[Sight
         (start, end, group)
         for group, lexicons in enumerate(concepts.groups)
         for lexicon in lexicons
-        for start, end in weigh.places(lexicon.expression, reading.data)
-        if not weigh.excepted(rule, reading.data, (start, end))
+        for start, end in reading.places(lexicon.expression)
+        if not weigh.excepted(rule, reading, (start, end))
     )
     best = weigh.densest(hits, concepts.window)
     if len(best) < concepts.at_least:
         return []
     whole = (best[0][0], best[-1][1])
-    evidence = weigh.evidence(rule.evidence, reading.data, whole)
+    evidence = weigh.evidence(rule.evidence, reading, whole)
     sure = weigh.sureness(rule.ladder, reading.view, whole, passed=True, backed=bool(evidence))
     sure = min(99, sure + rule.ladder.per_extra * (len(best) - concepts.at_least))
     return [_sighting(rule, reading, (start, end), sure, evidence) for start, end, _ in best]
@@ -180,10 +180,6 @@ def _sighting(
         evidence=tuple(view.span(*place) for place in evidence),
         view=reading.name,
     )
-
-
-def _reading(view: Folded, name: str) -> Reading:
-    return Reading(view=view, data=view.text.encode("ascii"), name=name)
 
 
 def _lexicons_of(all_concepts: Iterator[Concepts]) -> list[Lexicon]:

@@ -130,7 +130,8 @@ SHAPES: dict[str, Shape] = {
         r"[0-9abehmnprv-y]|[0-9][a-hjkps-uw]) ?[0-9][abd-hjlnp-uw-z]{2})\b"
     ),
     "street_address": Shape(
-        pattern=r"\b(?:(?:flat|apt) [0-9]{1,3}[a-z]?,? )?[0-9]{1,4}[a-z]?,? (?:[a-z][a-z'-]{2,20} ){1,3}"
+        pattern=r"\b(?:(?:flat|apt) [0-9]{1,3}[a-z]?,? )?[0-9]{1,4}[a-z]?,? "
+        r"(?:[a-z][a-z'-]{2,20} ){1,3}"
         r"(?:road|rd|street|st|avenue|ave|av|lane|ln|crescent|cres|terrace|gardens|gdns|grove|mews|"
         r"wharf)\b",
         check=ids.street,

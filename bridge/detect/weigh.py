@@ -6,13 +6,12 @@ it stands near to, or one harmless word would open the way for everything else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from bridge.detect.fold import Folded
 from bridge.detect.rules import Case, Ladder, Near, Rule
 
-#: How many places one rule or lexicon may find in one text; a message needs no more to be moved.
+#: How many places of one expression count in one text; a message needs no more to be moved.
 MOST_PLACES = 40
 #: How far around a place we look for small letters, in characters.
 _AROUND = 40
@@ -20,18 +19,29 @@ _AROUND = 40
 Span: TypeAlias = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A view of a text, ready for matching."""
+    """A view of a text, ready for matching; finds where a lexicon occurs once, however often asked.
 
-    view: Folded
-    data: bytes
-    #: "plain", "joined" or "unleeted".
-    name: str
+    *name* is "plain", "joined" or "unleeted".
+    """
+
+    __slots__ = ("_known", "data", "name", "view")
+
+    def __init__(self, view: Folded, name: str) -> None:
+        """Make *view* ready."""
+        self.view, self.name = view, name
+        self.data = view.text.encode("ascii")
+        self._known: dict[int, list[Span]] = {}
+
+    def places(self, expression: Any) -> list[Span]:
+        """Find where an expression matches, the first `MOST_PLACES` of them, in order."""
+        known = self._known.get(id(expression))
+        if known is None:
+            known = self._known[id(expression)] = _places(expression, self.data)
+        return known
 
 
-def places(expression: Any, data: bytes) -> list[Span]:
-    """Find where an expression matches, the first `MOST_PLACES` of them."""
+def _places(expression: Any, data: bytes) -> list[Span]:
     found: list[Span] = []
     for match in expression.finditer(data):
         found.append(match.span())
@@ -69,27 +79,24 @@ def case_fits(case: Case, raw: str) -> bool:
     return raw.rsplit(maxsplit=1)[-1][:1].isupper()
 
 
-def excepted(rule: Rule, data: bytes, span: Span) -> bool:
+def excepted(rule: Rule, reading: Reading, span: Span) -> bool:
     """Say whether words stand near a place that take its meaning away."""
-    return any(_first_near(near, data, span) is not None for near in rule.exceptions)
+    return any(_first_near(near, reading, span) is not None for near in rule.exceptions)
 
 
-def evidence(near: Near | None, data: bytes, span: Span) -> tuple[Span, ...]:
+def evidence(near: Near | None, reading: Reading, span: Span) -> tuple[Span, ...]:
     """Find words near a place that make it surer; the first is enough."""
-    found = _first_near(near, data, span) if near else None
+    found = _first_near(near, reading, span) if near else None
     return (found,) if found else ()
 
 
-def _first_near(near: Near, data: bytes, span: Span) -> Span | None:
+def _first_near(near: Near, reading: Reading, span: Span) -> Span | None:
     start, end = span
-    after = (end, min(end + near.window, len(data)))
-    before = (max(0, start - near.window), start)
     for lexicon in near.lexicons:
-        for first, last in (after, before):
-            match = lexicon.expression.search(data, first, last)
-            if match is not None:
-                found: Span = match.span()
-                return found
+        for place in reading.places(lexicon.expression):
+            apart = place[1] <= start or place[0] >= end
+            if apart and place[1] >= start - near.window and place[0] <= end + near.window:
+                return place
     return None
 
 

@@ -221,6 +221,21 @@ class Custodian:
         self.seeds[bucket] = (_encode(signed).decode(), seed)
         return True
 
+    def issue_ahead(
+        self, kept_days: Mapping[str, int], *, year: int, month: int, months: int
+    ) -> int:
+        """Issue each retention class's keys for *months* from a month on; count the new ones.
+
+        *kept_days* says for how long each retention class is kept.
+        """
+        count = 0
+        for ahead in range(month - 1, month - 1 + months):
+            for retention, days in kept_days.items():
+                count += self.issue(
+                    retention, year=year + ahead // 12, month=ahead % 12 + 1, kept_days=days
+                )
+        return count
+
     def bundle(self) -> Bundle:
         """Return the file for the bot's host."""
         return Bundle(

@@ -1,0 +1,143 @@
+"""An officer with a phone: a real end-to-end encrypted client, for the demo and the tests.
+
+Never shares anything with the bot but the protocol: own device, own keys, own sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+from bridge.errors import TransportError
+from bridge.matrix.api import Api, quote
+from bridge.matrix.client import LampClient
+from bridge.matrix.identity import Account, cross_sign, pickle_key, sign_in
+from bridge.matrix.transport import MatrixTransport
+from bridge.model import EventId, Kind, Message, RoomId, UserId
+from bridge.secret import write_secret
+
+_POLL_S = 0.01
+
+
+@dataclass(slots=True)
+class Phone:
+    """What an officer's client shows."""
+
+    #: Every event that could be read, by id.
+    messages: dict[EventId, Message] = field(default_factory=dict)
+    unreadable: set[EventId] = field(default_factory=set)
+    #: Event → when its removal was seen (seconds of a monotonic clock).
+    removed: dict[EventId, float] = field(default_factory=dict)
+
+    def take(self, message: Message) -> None:
+        """Show one event."""
+        if message.kind is Kind.UNREADABLE:
+            self.unreadable.add(message.event_id)
+            return
+        self.unreadable.discard(message.event_id)
+        self.messages[message.event_id] = message
+        if message.type == "m.room.redaction":
+            target = json.loads(message.content).get("redacts")
+            self.removed.setdefault(EventId(str(target)), time.monotonic())
+
+
+class Officer:
+    """One signed-in person. Joins every room that they are invited to."""
+
+    def __init__(self, user: UserId, transport: MatrixTransport, client: LampClient, api: Api):
+        """Use `Officer.sign_in`."""
+        self.user, self.phone = user, Phone()
+        self._transport, self._client, self._api = transport, client, api
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def sign_in(cls, url: str, user: UserId, password: str, folder: Path) -> Self:
+        """Sign in on a new device that keeps its keys in *folder*, and begin to read."""
+        write_secret(folder / "password", password)
+        account = Account(
+            url=url, user=user, state=folder, token_file=None, password_file=folder / "password"
+        )
+        session = await sign_in(account)
+        store = folder / "crypto"
+        store.mkdir(exist_ok=True)
+        client = LampClient(url, session.user_id, store, pickle_key(folder))
+        client.restore_login(session.user_id, session.device_id, session.token)
+        api = Api(url, session.token, patience_s=30)
+        await client.tend_keys()
+        await cross_sign(client, api, folder, password)
+        transport = MatrixTransport(client, api, approved=lambda _: True)
+        return cls(user, transport, client, api)
+
+    async def _read(self) -> None:
+        async for batch in self._transport.batches(None, ()):
+            for message in batch.messages:
+                self.phone.take(message)
+
+    async def until(self, seen: Callable[[Phone], bool], patience_s: float = 30.0) -> bool:
+        """Wait until the phone shows something; say whether it did in time."""
+        deadline = time.monotonic() + patience_s
+        while not seen(self.phone):
+            if self._reading.done():
+                self._reading.result()
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_POLL_S)
+        return True
+
+    async def enter(self, room: RoomId, patience_s: float = 30.0) -> None:
+        """Be in *room*.
+
+        Raises:
+            TransportError: nobody has invited us there in time.
+        """
+        deadline = time.monotonic() + patience_s
+        while room not in self._transport.rooms():
+            if time.monotonic() > deadline:
+                raise TransportError(f"{self.user} was not let into {room}.")
+            await asyncio.sleep(_POLL_S)
+
+    async def say(self, room: RoomId, text: str, *, html: str | None = None) -> EventId:
+        """Send a text message, with formatted text if *html* is given."""
+        content: dict[str, Any] = {"msgtype": "m.text", "body": text}
+        if html is not None:
+            content |= {"format": "org.matrix.custom.html", "formatted_body": html}
+        return await self.send(room, content)
+
+    async def edit(self, room: RoomId, event: EventId, text: str) -> EventId:
+        """Change the text of a message that we sent."""
+        fresh = {"msgtype": "m.text", "body": text}
+        return await self.send(
+            room,
+            {
+                "msgtype": "m.text",
+                "body": f"* {text}",
+                "m.new_content": fresh,
+                "m.relates_to": {"rel_type": "m.replace", "event_id": event},
+            },
+        )
+
+    async def send(self, room: RoomId, content: Mapping[str, Any]) -> EventId:
+        """Send any message, encrypted."""
+        sealed = await self._client.seal(room, "m.room.message", content)
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/send/m.room.encrypted/{uuid4()}"
+        answer = await self._api.call("PUT", path, sealed)
+        return EventId(answer["event_id"])
+
+    async def fetch(self, room: RoomId, event: EventId) -> dict[str, Any]:
+        """Ask the server for an event as it is now."""
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/event/{quote(event)}"
+        return await self._api.call("GET", path)
+
+    async def close(self) -> None:
+        """Switch the phone off."""
+        self._reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._reading
+        await self._transport.close()

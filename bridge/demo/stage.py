@@ -1,0 +1,220 @@
+"""Plays the shift: a homeserver, a bot process, seven phones; and checks every line of it.
+
+Never takes the bot's word for anything: what is left, moved and told is read from other people's
+phones, and what was kept is read from the ledger with the custodian's key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bridge.cli.keys import unlock_vault
+from bridge.cli.ledger import check_ledger, opened
+from bridge.config import Config, load_config, load_register
+from bridge.demo.bot import BotProcess
+from bridge.demo.force import BOT, OFFICERS, SUPERVISOR, Force, found
+from bridge.demo.homeserver import Homeserver
+from bridge.demo.officer import Officer, Phone
+from bridge.demo.shift import Expected, Line
+from bridge.errors import BridgeError
+from bridge.ledger.opening import Reader
+from bridge.ledger.scope import Scope
+from bridge.model import EventId, RoomId, UserId
+
+Say = Callable[[str], None]
+#: A message that is not removed within this time is counted as left alone.
+_PATIENCE_S = 20.0
+#: How long we look at a message that should be left alone.
+_QUIET_S = 1.5
+
+
+@dataclass(slots=True)
+class Told:
+    """What became of one line."""
+
+    line: Line
+    event: EventId
+    room: RoomId
+    #: Seconds from the server's acceptance to a colleague's seeing the removal.
+    removed_s: float | None = None
+    copied: bool = False
+    informed: bool = False
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """It went as it should."""
+        return not self.faults
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """Everything that runs during the demo."""
+
+    force: Force
+    config: Config
+    homeserver: Homeserver
+    bot: BotProcess
+    officers: dict[str, Officer]
+    #: Room key → id.
+    rooms: dict[str, RoomId]
+
+    def social(self, team: str) -> RoomId:
+        """The team's social room."""
+        return self.rooms[f"{team.lower().replace(' ', '-')}-social"]
+
+    def secure(self, team: str) -> RoomId:
+        """The team's secure room."""
+        return self.rooms[f"{team.lower().replace(' ', '-')}-secure"]
+
+    def colleague(self, line: Line) -> Officer:
+        """Somebody of the same team, on whose phone we look."""
+        other = next(o for o in OFFICERS if o.team == line.team and o.local != line.who)
+        return self.officers[other.local]
+
+    async def play(self, line: Line) -> Told:
+        """Have one line said, and see what becomes of it."""
+        speaker, room = self.officers[line.who], self.social(line.team)
+        if line.while_dead:
+            self.bot.kill()
+        event = await speaker.say(room, line.text, html=line.html)
+        told = Told(line, event, room)
+        begun = time.monotonic()
+        if line.edited is not None:
+            await self.colleague(line).until(lambda phone: event in phone.messages)
+            await speaker.edit(room, event, line.edited)
+            begun = time.monotonic()
+        if line.while_dead:
+            await self.bot.start()
+            begun = time.monotonic()
+        if line.expected is Expected.MOVED:
+            await self._see_moved(told, begun)
+        else:
+            await self._see_left(told)
+        return told
+
+    async def _see_moved(self, told: Told, begun: float) -> None:
+        line, event = told.line, told.event
+        witness = self.colleague(line)
+        if await witness.until(lambda phone: event in phone.removed, _PATIENCE_S):
+            told.removed_s = witness.phone.removed[event] - begun
+        else:
+            told.faults.append("it was not removed")
+        words = line.edited or line.text
+        secure = self.secure(line.team)
+
+        def copied(phone: Phone) -> bool:
+            return any(
+                m.room == secure and m.sender == BOT and words in m.body
+                for m in phone.messages.values()
+            )
+
+        def informed(phone: Phone) -> bool:
+            return any(
+                m.sender == BOT and "is now in" in m.body and m.room not in self.rooms.values()
+                for m in phone.messages.values()
+            )
+
+        told.copied = await witness.until(copied, _PATIENCE_S)
+        told.informed = await self.officers[line.who].until(informed, _PATIENCE_S)
+        if not told.copied:
+            told.faults.append("no copy in the secure room")
+        if not told.informed:
+            told.faults.append("its sender was not told")
+
+    async def _see_left(self, told: Told) -> None:
+        witness = self.colleague(told.line)
+        if not await witness.until(lambda phone: told.event in phone.messages, _PATIENCE_S):
+            told.faults.append("a colleague could not read it")
+        if await witness.until(lambda phone: told.event in phone.removed, _QUIET_S):
+            told.faults.append("it was removed")
+
+    async def keep(self, tolds: list[Told]) -> list[str]:
+        """Stop the bot and hold its ledger against what was said; return what is wrong."""
+        self.bot.stop()
+        report = await asyncio.to_thread(check_ledger, self.config)
+        faults = [f"the ledger does not verify: {one.what}" for one in report.failures]
+        if report.unwitnessed_tail:
+            faults.append(f"{report.unwitnessed_tail} records are in no checkpoint")
+        recorded = self._recorded()
+        for told in tolds:
+            if told.event not in recorded:
+                told.faults.append("it is not on record")
+        return faults
+
+    def _recorded(self) -> set[str]:
+        """Read with the custodian's key which events are on record."""
+        custodian = unlock_vault(self.force.vault, self.force.share, self.force.passphrase)
+        reader = Reader(self.config.origin, (custodian.name,), [custodian])
+        events: set[str] = set()
+        everything = Scope(text="everything", clear={"kind": "message"})
+        for _, body in opened(self.config, reader, everything):
+            if body is not None:
+                events.add(str(msgspec.json.decode(body)["event_id"]))
+        return events
+
+
+@contextlib.asynccontextmanager
+async def stage(folder: Path, say: Say) -> AsyncIterator[Stage]:
+    """Build everything in *folder*, and take it down again; *say* is told what is being done.
+
+    Raises:
+        BridgeError: a part did not start.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        homeserver = Homeserver(folder / "homeserver", progress=say)
+        await stack.enter_async_context(homeserver)
+        force = found(folder, homeserver.url)
+        say(f"Making {len(OFFICERS) + 2} accounts")
+        await asyncio.to_thread(_register, homeserver, force)
+        config = load_config(force.config)
+        say("Making the space and the rooms, as the bot")
+        await _make_rooms(force)
+        register, _, lock = load_register(config)
+        rooms = {key: i for key in register.rooms if (i := register.id_of(key, lock))}
+        say("Signing seven people in, each on their own encrypted device")
+        officers = {}
+        for one in (*OFFICERS, SUPERVISOR):
+            officer = await Officer.sign_in(
+                homeserver.url, one.id, force.passwords[one.id], folder / "phones" / one.local
+            )
+            stack.push_async_callback(officer.close)
+            officers[one.local] = officer
+        for one in OFFICERS:
+            key = one.team.lower().replace(" ", "-")
+            await officers[one.local].enter(rooms[f"{key}-social"])
+            await officers[one.local].enter(rooms[f"{key}-secure"])
+        say("Starting the bot")
+        bot = BotProcess(force.config)
+        await bot.start()
+        stack.callback(bot.stop)
+        yield Stage(
+            force=force,
+            config=config,
+            homeserver=homeserver,
+            bot=bot,
+            officers=officers,
+            rooms=rooms,
+        )
+
+
+def _register(homeserver: Homeserver, force: Force) -> None:
+    names: dict[UserId, str] = {one.id: one.name for one in (*OFFICERS, SUPERVISOR)}
+    for user, password in force.passwords.items():
+        name = names.get(user, "Blue Lamp (automated)")
+        homeserver.register(user[1:].split(":")[0], password, display_name=name)
+
+
+async def _make_rooms(force: Force) -> None:
+    from bridge.cli.rooms import apply_register  # noqa: PLC0415 - the command's own code
+
+    left = await apply_register(load_config(force.config), lambda _: None)
+    if left.differences:
+        raise BridgeError(f"The rooms could not be made: {left}")
