@@ -41,7 +41,7 @@ from bridge.model import (
 from bridge.pipeline import Pipeline
 from bridge.policy import Policy
 from bridge.ports import Store
-from bridge.register import People, Register
+from bridge.register import Lock, People, Register
 from bridge.secret import read_secret
 from bridge.settle import Settler
 from bridge.store.book import Identity
@@ -93,9 +93,15 @@ def check(config: Config) -> Parts:
         policy=policy,
         register=register,
         people=people,
-        rooms=register.resolve(lock),
+        rooms={**_spaces(register, lock), **register.resolve(lock)},
         identity=identity,
     )
+
+
+def _spaces(register: Register, lock: Lock) -> dict[RoomId, Room]:
+    """The spaces, which hold no talk: what changes in them is recorded."""
+    found = ((register.id_of(space.key, lock), space.name) for space in register.spaces())
+    return {i: Room(id=i, cls=RoomClass.AUDIT, name=name) for i, name in found if i is not None}
 
 
 async def run(config: Config) -> None:

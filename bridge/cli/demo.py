@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from bridge import log
 from bridge.cli.common import err, out
 from bridge.demo.force import BOT, OFFICERS, SUPERVISOR
 from bridge.demo.shift import SHIFT, Expected
@@ -49,6 +50,7 @@ def demo(
 
 async def _play(folder: Path, *, stay: bool) -> bool:
     begun = time.monotonic()
+    log.configure("warning")
     out.print("Blue Lamp: a shift in two teams", style="bold")
     out.print(f"Everything is in {folder}; delete it when you are done.\n", style="dim")
     async with stage(folder, lambda line: out.print(f"  {line}", style="dim", markup=False)) as on:
@@ -126,7 +128,6 @@ async def _stay(on: Stage) -> None:
         out.print(f"  {one.local:6} {on.force.passwords[one.id]}", markup=False)
     out.print(f"The bot is {BOT}. Ctrl-C ends everything.")
     try:
-        while True:
-            await asyncio.sleep(3600)
+        await asyncio.Event().wait()
     except asyncio.CancelledError:
         out.print("Stopping.")

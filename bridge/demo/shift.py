@@ -64,7 +64,7 @@ SHIFT = (
         who="ben",
         team="Response A",
         text="Who's on the tea run?",
-        edited="Who's on the tea run? Also suspect's back at 9 Mill Lane, obs are on the front door",
+        edited="Who's on the tea run? Suspect's back at 9 Mill Lane, obs are on the front door",
         expected=Expected.MOVED,
     ),
     Line(

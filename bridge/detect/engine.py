@@ -18,16 +18,14 @@ import re2
 from bridge.detect import fold, weigh
 from bridge.detect.fold import Folded
 from bridge.detect.identifiers import AgeRange
-from bridge.detect.phrases import SET_MEMORY, options
+from bridge.detect.phrases import CANARY, SET_MEMORY, options, together
 from bridge.detect.rules import Concepts, Lexicon, Mode, Rule, Sighting, Words
-from bridge.detect.weigh import Reading, Span
+from bridge.detect.weigh import Context, Reading, Span
 
 #: Part of every revision: raise it when the same rules would find other things than before.
 ENGINE = "1"
 #: A confidence below this is no sighting.
 LEAST_CONFIDENCE = 10
-#: Present in every answer; absent if RE2 ran out of memory and its answer is worth nothing.
-_CANARY = r"(?s)^"
 
 
 class Engine:
@@ -49,7 +47,14 @@ class Engine:
             (rule, concepts, tuple(_mask(group, bits) for group in concepts.groups))
             for rule, concepts in conjunctions
         ]
-        self._set = self._compile()
+        self._set = together(self._patterns())
+        self._context = Context(
+            lexicon
+            for rule in live
+            for near in (*rule.exceptions, rule.evidence)
+            if near is not None
+            for lexicon in near.lexicons
+        )
         self._singles: list[Any] | None = None
 
     def _patterns(self) -> Iterator[str]:
@@ -57,14 +62,7 @@ class Engine:
         yield from (lexicon.pattern for lexicon in self._lexicons)
         yield fold.SPACED
         yield fold.LEET
-        yield _CANARY
-
-    def _compile(self) -> Any:
-        together = re2.Set.SearchSet(options(SET_MEMORY))
-        for pattern in self._patterns():
-            together.Add(pattern.encode("ascii"))
-        together.Compile()
-        return together
+        yield CANARY
 
     def sight(self, raw: str) -> tuple[Sighting, ...]:
         """Find everything that the rules see in *raw*; offsets are into *raw*."""
@@ -80,8 +78,10 @@ class Engine:
             hits = self._one_by_one(view.text)
         if not self._may_matter(hits):
             return ()
-        view = view or fold.folded(raw)
-        found = self._look(Reading(view, "plain"), hits)
+        # Views are made of a text's beginning; where nothing else was found, so is the way back.
+        only_triggers = all(hit >= self._spaced for hit in hits)
+        view = view or fold.folded(raw[: fold.VIEW_LIMIT] if only_triggers else raw)
+        found = self._look(Reading(view, "plain", self._context), hits)
         if self._spaced in hits:
             found += self._look_again(fold.joined(view), "joined")
         if self._leet in hits:
@@ -109,7 +109,7 @@ class Engine:
         return [at for at, single in enumerate(self._singles) if single.search(data) is not None]
 
     def _look_again(self, view: Folded, name: str) -> list[Sighting]:
-        reading = Reading(view, name)
+        reading = Reading(view, name, self._context)
         hits = self._set.Match(reading.data)
         if hits is None or self._canary not in hits:
             hits = self._one_by_one(view.text)

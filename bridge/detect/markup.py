@@ -63,6 +63,8 @@ class _Builder:
 
     def words(self, start: int, end: int) -> None:
         """Add the raw text between two tags, with its entities read."""
+        if start == end:
+            return
         for entity in _ENTITY.finditer(self._raw, start, end):
             self.add(self._raw[start : entity.start()], start, entity.start() - start)
             self.add(unescape(entity[0]), entity.start(), len(entity[0]))

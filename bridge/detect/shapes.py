@@ -145,7 +145,8 @@ SHAPES: dict[str, Shape] = {
     ),
     "flat_address": Shape(
         pattern=r"\b(?:flat|apt|apartment|unit|room) [0-9]{1,4}[a-z]?,? "
-        r"(?:[a-z][a-z'-]{2,20} ){1,2}(?:house|court|tower|point|lodge|heights|wharf|mansions|road|rd|street|st)\b"
+        r"(?:[a-z][a-z'-]{2,20} ){1,2}"
+        r"(?:house|court|tower|point|lodge|heights|wharf|mansions|road|rd|street|st)\b"
     ),
     "os_grid": Shape(
         pattern=r"\b(?:h[ptuwxyz]|n[a-hj-or-uw-z]|ov|s[c-eh-km-pr-z]|t[aflmqrv]|tg) ?"

@@ -6,10 +6,12 @@ it stands near to, or one harmless word would open the way for everything else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from bridge.detect.fold import Folded
-from bridge.detect.rules import Case, Ladder, Near, Rule
+from bridge.detect.phrases import CANARY, together
+from bridge.detect.rules import Case, Ladder, Lexicon, Near, Rule
 
 #: How many places of one expression count in one text; a message needs no more to be moved.
 MOST_PLACES = 40
@@ -19,19 +21,36 @@ _AROUND = 40
 Span: TypeAlias = tuple[int, int]
 
 
+class Context:
+    """The lexicons that evidence and exceptions name: one pass says which of them occur at all."""
+
+    def __init__(self, lexicons: Iterable[Lexicon]) -> None:
+        """Compile them as one set."""
+        known = {lexicon.id: lexicon for lexicon in lexicons}
+        self._expressions = [id(lexicon.expression) for lexicon in known.values()]
+        self._set = together([*(lexicon.pattern for lexicon in known.values()), CANARY])
+
+    def absent(self, data: bytes) -> dict[int, list[Span]]:
+        """Give an empty list of places for each lexicon that does not occur in *data*."""
+        hits = self._set.Match(data) or ()
+        if len(self._expressions) not in hits:  # no canary: the answer is worth nothing
+            return {}
+        return {key: [] for at, key in enumerate(self._expressions) if at not in hits}
+
+
 class Reading:
-    """A view of a text, ready for matching; finds where a lexicon occurs once, however often asked.
+    """A view of a text, ready for matching; looks for a lexicon once, however often it is asked.
 
     *name* is "plain", "joined" or "unleeted".
     """
 
     __slots__ = ("_known", "data", "name", "view")
 
-    def __init__(self, view: Folded, name: str) -> None:
+    def __init__(self, view: Folded, name: str, context: Context) -> None:
         """Make *view* ready."""
         self.view, self.name = view, name
         self.data = view.text.encode("ascii")
-        self._known: dict[int, list[Span]] = {}
+        self._known = context.absent(self.data)
 
     def places(self, expression: Any) -> list[Span]:
         """Find where an expression matches, the first `MOST_PLACES` of them, in order."""

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.matrix.api import Api, quote
-from bridge.model import RoomClass, RoomId, UserId
+from bridge.model import RoomId, UserId
 
-CLASS_EVENT = "uk.police.room_class"
+#: Stands in the room's very first event, which nobody can change and no sync can come before.
+WITH_FIELD = "uk.police.direct_with"
 _HERE = {"invite", "join"}
 
 
@@ -21,7 +22,6 @@ class Directs:
     def __init__(self, api: Api, user: UserId) -> None:
         """Look after the direct rooms of the bot *user*."""
         self._api, self._user = api, user
-        self._made: set[RoomId] = set()
         self._marked: dict[RoomId, UserId] = {}
         self._members: dict[RoomId, dict[str, str]] = {}
 
@@ -30,35 +30,35 @@ class Directs:
         content = event.get("content")
         content = content if isinstance(content, dict) else {}
         match event.get("type"):
-            case "m.room.create" if event.get("sender") == self._user:
-                self._made.add(room)
+            case "m.room.create" if event.get("sender") == self._user and content.get(WITH_FIELD):
+                self._marked[room] = UserId(str(content[WITH_FIELD]))
             case "m.room.member":
                 user = str(event.get("state_key"))
                 self._members.setdefault(room, {})[user] = str(content.get("membership"))
-            case kind if kind == CLASS_EVENT and event.get("sender") == self._user:
-                if content.get("class") == RoomClass.DIRECT and content.get("with"):
-                    self._marked[room] = UserId(str(content["with"]))
 
     def forget(self, room: RoomId) -> None:
         """We are no longer in this room."""
-        self._made.discard(room)
         self._marked.pop(room, None)
         self._members.pop(room, None)
 
     def is_direct(self, room: RoomId) -> bool:
         """Say whether we made this room to speak with one person."""
-        return room in self._made and room in self._marked
+        return room in self._marked
 
-    async def with_user(self, user: UserId) -> RoomId:
-        """Return the room with *user*: the one there is, with them asked back in, or a new one."""
-        for room in sorted(self._made & self._marked.keys()):
-            if self._marked[room] == user:
+    async def with_user(self, user: UserId) -> tuple[RoomId, bool]:
+        """Return the room with *user*, and whether it or its members changed just now.
+
+        It is the one there is, with them asked back in, or a new one.
+        """
+        for room, whom in sorted(self._marked.items()):
+            if whom == user:
                 if self._members.get(room, {}).get(user) not in _HERE:
                     path = f"/_matrix/client/v3/rooms/{quote(room)}/invite"
                     await self._api.call("POST", path, {"user_id": user})
-                return room
+                    return room, True
+                return room, False
         answer = await self._api.call("POST", "/_matrix/client/v3/createRoom", _template(user))
-        return RoomId(answer["room_id"])
+        return RoomId(answer["room_id"]), True
 
 
 def _template(user: UserId) -> dict[str, Any]:
@@ -71,11 +71,11 @@ def _template(user: UserId) -> dict[str, Any]:
         },
         "m.room.history_visibility": {"history_visibility": "invited"},
         "m.room.guest_access": {"guest_access": "forbidden"},
-        CLASS_EVENT: {"class": RoomClass.DIRECT.value, "with": user},
     }
     return {
         "preset": "private_chat",
         "room_version": "12",
+        "creation_content": {WITH_FIELD: user},
         "is_direct": True,
         "name": "Blue Lamp",
         "topic": "Private notes from Blue Lamp, an automated member..",

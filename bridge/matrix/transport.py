@@ -210,7 +210,8 @@ class MatrixTransport:
 
     async def send(self, room: RoomId, post: Post, *, txn: str) -> EventId:
         """Post in *room*, encrypted if the room is."""
-        await self._know(room)
+        if room not in self._client.rooms:
+            await self._learn(room)
         kind, content = "m.room.message", _content(post)
         if self._client.rooms[room].encrypted:
             content = await self._client.seal(room, kind, content)
@@ -246,8 +247,11 @@ class MatrixTransport:
     async def direct(self, user: UserId) -> RoomId:
         """The encrypted room of the bot and *user*, made if there is none."""
         async with self._creating:
-            room = await self._directs.with_user(user)
-        await self._know(room)
+            room, changed = await self._directs.with_user(user)
+            if changed or room not in self._client.rooms:
+                # A sync may show a room before all of its first events: ask for the whole state,
+                # or the invited person would get no keys.
+                await self._learn(room)
         return room
 
     async def reopen(self, room: RoomId, event: EventId, ciphertext: bytes) -> Message:
@@ -264,10 +268,8 @@ class MatrixTransport:
             raise NotFound(f"The event {event} cannot be read again: {inside.reason}.")
         return translate.decrypted(room, served, inside, late=False)
 
-    async def _know(self, room: RoomId) -> None:
-        """Learn the state of a room that the server has not told us about yet."""
-        if room in self._client.rooms:
-            return
+    async def _learn(self, room: RoomId) -> None:
+        """Ask for the state of a room that the syncs have not told us all about yet."""
         path = f"/_matrix/client/v3/rooms/{quote(room)}/state"
         for event in await self._api.call_list("GET", path):
             self._client.take_state(room, event)

@@ -1,0 +1,114 @@
+"""Check digits and ranges of the references that policing in the United Kingdom uses."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.detect import identifiers as ids
+from bridge.detect.shapes import SHAPES
+
+AGES = ids.AgeRange(march=26, september=76)
+
+
+@pytest.mark.parametrize("text", ["2002/0073319z", "02/73319z", "20/9n"])
+def test_a_pnc_id_with_its_letter_passes(text: str) -> None:
+    assert ids.pnc_id(text, AGES)
+
+
+def test_a_pnc_id_with_another_letter_does_not() -> None:
+    assert not ids.pnc_id("2002/0073319a", AGES)
+
+
+@given(st.integers(0, 99), st.integers(1, 9_999_999))
+def test_exactly_one_letter_fits_each_pnc_serial(year: int, serial: int) -> None:
+    letters = [c for c in ids.CHECK_LETTERS.lower() if ids.pnc_id(f"{year:02}/{serial}{c}", AGES)]
+    assert len(letters) == 1
+
+
+def test_check_letters_leave_out_those_that_look_like_figures() -> None:
+    assert len(set(ids.CHECK_LETTERS)) == 23
+    assert not set("IOS") & set(ids.CHECK_LETTERS)
+
+
+def test_a_cro_number_is_checked() -> None:
+    assert ids.cro("097501/98t", AGES)
+    assert not ids.cro("097501/98a", AGES)
+
+
+def test_a_cro_number_of_a_file_of_its_own_is_checked() -> None:
+    letter = ids.check_letter("391234").lower()
+    assert ids.cro(f"sf39/1234{letter}", AGES)
+
+
+def test_an_arrest_number_is_checked_with_two_or_three_signs_of_system() -> None:
+    letter = ids.check_letter("44" + "01" + "25" + "12345".zfill(11)).lower()
+    assert ids.asn(f"25/44qx/01/12345{letter}", AGES)
+    wrong = "a" if letter != "a" else "b"
+    assert not ids.asn(f"25/44qx/01/12345{wrong}", AGES)
+
+
+@pytest.mark.parametrize("text", ["401 023 2137", "4010232137", "943-476-5919"])
+def test_an_nhs_number_with_its_check_digit_passes(text: str) -> None:
+    assert ids.nhs_number(text, AGES)
+
+
+@pytest.mark.parametrize("text", ["401 023 2138", "1111111111", "401023213"])
+def test_other_ten_figures_do_not(text: str) -> None:
+    assert not ids.nhs_number(text, AGES)
+
+
+def test_national_insurance_prefixes_that_are_never_given_fail() -> None:
+    assert ids.nino("ab 12 34 56 c", AGES)
+    assert not ids.nino("qq 12 34 56 c", AGES)
+    assert not ids.nino("gb123456a", AGES)
+
+
+def test_the_range_of_age_identifiers_is_a_parameter() -> None:
+    assert ids.vrm_current("ab26 cde", AGES)
+    assert ids.vrm_current("ab76cde", AGES)
+    assert not ids.vrm_current("ab28 cde", AGES)
+    assert not ids.vrm_current("ab01 cde", AGES)
+    assert ids.vrm_current("ab28 cde", ids.AgeRange(march=28, september=78))
+
+
+def test_a_registration_with_a_letter_that_is_never_issued_fails() -> None:
+    assert not ids.vrm_current("qb21 cde", AGES)
+    assert not ids.vrm_letters("n417 qhb", AGES)
+
+
+def test_a_registration_that_is_spelt_out_is_put_together() -> None:
+    assert ids.spoken("yankee echo two one, kilo foxtrot x-ray") == "ye21kfx"
+    assert ids.vrm_spoken("yankee echo two one kilo foxtrot november", AGES)
+    assert not ids.vrm_spoken("one two three four five six", AGES)
+
+
+def test_a_driver_number_has_a_possible_date() -> None:
+    assert ids.driving_licence("morga657054sm9ij", AGES)
+    assert not ids.driving_licence("morga699994sm9ij", AGES)
+
+
+def test_a_card_number_is_checked_by_luhns_rule() -> None:
+    assert ids.card_number("4111 1111 1111 1111", AGES)
+    assert not ids.card_number("4111 1111 1111 1112", AGES)
+
+
+def test_a_position_is_in_the_united_kingdom() -> None:
+    assert ids.uk_position("53.48095, -2.23743", AGES)
+    assert not ids.uk_position("53.48095, 8.23743", AGES)
+
+
+def test_a_distance_is_no_street() -> None:
+    assert ids.street("22 pellworth road", AGES)
+    assert not ids.street("10 minutes down the road", AGES)
+
+
+@given(st.sampled_from(sorted(SHAPES)), st.data())
+def test_no_check_fails_on_anything_its_shape_lets_through(name: str, data: st.DataObject) -> None:
+    shape = SHAPES[name]
+    text = data.draw(
+        st.from_regex(shape.pattern, fullmatch=True, alphabet=st.characters(codec="ascii"))
+    )
+    if shape.check is not None:
+        assert shape.check(text, AGES) in {True, False}
