@@ -6,12 +6,11 @@ Never reaches into it: it is started, asked for its status, and stopped as anybo
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from bridge.control import Order, ask
@@ -24,10 +23,9 @@ _STOP_S = 20.0
 class BotProcess:
     """One running bot."""
 
-    def __init__(self, config: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, config: Path) -> None:
         """Prepare to run the bot of *config*; its output goes to bot.log beside it."""
         self._config = config
-        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self.log = config.with_name("bot.log")
         self._socket = config.parent / "state" / "control.sock"
@@ -37,20 +35,21 @@ class BotProcess:
         """Say whether its process is alive."""
         return self._process is not None and self._process.poll() is None
 
-    async def start(self) -> None:
+    async def start(self, *, module: str = "bridge", also: Sequence[str] = ()) -> None:
         """Start it, and wait until it listens.
+
+        *module* is run with "-c CONFIG run" and *also* as its arguments.
 
         Raises:
             BridgeError: it ended instead; the sentence has its last words.
         """
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own interpreter; quick
-                [sys.executable, "-m", "bridge", "-c", str(self._config), "run"],
+                [sys.executable, "-m", module, "-c", str(self._config), "run", *also],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, **self._environment},
             )
         deadline = time.monotonic() + _START_S
         while await ask(self._socket, Order(do="status")) is None:

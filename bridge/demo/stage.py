@@ -162,15 +162,20 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder: Path, say: Say) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, say: Say, *, server: Homeserver | None = None
+) -> AsyncIterator[Stage]:
     """Build everything in *folder*, and take it down again; *say* is told what is being done.
+
+    *server* is a running homeserver to use instead of one of our own.
 
     Raises:
         BridgeError: a part did not start.
     """
     async with contextlib.AsyncExitStack() as stack:
-        homeserver = Homeserver(folder / "homeserver", progress=say)
-        await stack.enter_async_context(homeserver)
+        homeserver = server or Homeserver(folder / "homeserver", progress=say)
+        if server is None:
+            await stack.enter_async_context(homeserver)
         force = found(folder, homeserver.url)
         say(f"Making {len(OFFICERS) + 2} accounts")
         await asyncio.to_thread(_register, homeserver, force)

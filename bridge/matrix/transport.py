@@ -56,6 +56,8 @@ class MatrixTransport:
         self._fresh: set[str] = set()
         self._directs = directs.Directs(api, UserId(client.user_id))
         self._creating = asyncio.Lock()
+        #: Set once the server has told us which rooms there are.
+        self._oriented = asyncio.Event()
 
     @property
     def user(self) -> UserId:
@@ -94,6 +96,7 @@ class MatrixTransport:
                 patience_s = min(patience_s * 2, _LONGEST_WAIT_S)
                 continue
             since, first = batch.cursor, False
+            self._oriented.set()
             yield batch
             await self._tend()
 
@@ -246,6 +249,8 @@ class MatrixTransport:
 
     async def direct(self, user: UserId) -> RoomId:
         """The encrypted room of the bot and *user*, made if there is none."""
+        # Before the first sync we would not know the one there is, and make another.
+        await self._oriented.wait()
         async with self._creating:
             room, changed = await self._directs.with_user(user)
             if changed or room not in self._client.rooms:

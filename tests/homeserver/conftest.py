@@ -1,9 +1,9 @@
-"""One real Synapse for all tests of a session; each test has people and rooms of its own."""
+"""Each test has people and rooms of its own on the shared homeserver."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -14,13 +14,6 @@ from bridge.model import UserId
 PASSWORD = "correct horse battery staple"
 
 SignIn = Callable[[str], Awaitable[Api]]
-
-
-@pytest.fixture(scope="session")
-def homeserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homeserver]:
-    """A running Synapse, without limits, shared by everything."""
-    with Homeserver(tmp_path_factory.mktemp("homeserver")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def test_where_the_set_runs_out_of_memory_rules_are_asked_one_by_one() -> None:
     engine = Engine([rule(words("misper"))], AgeRange())
 
     class Exhausted:
-        def Match(self, text: bytes) -> None:  # noqa: N802 - RE2's name
+        def Match(self, text: bytes) -> None:
             return None
 
     engine._set = Exhausted()
@@ -154,8 +154,8 @@ def test_where_the_set_runs_out_of_memory_rules_are_asked_one_by_one() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        "", "\x00" * 100, "\ud800", "misper\udfff", "a\u0301" * 30_000, "\u202e" * 1000, "𝐦" * 9000,
-        "misper " * 9000, "m1sper " * 9000, "a b c d e " * 6000, "а " * 30_000,  # noqa: RUF001
+        "", "\x00" * 100, "\ud800", "misper\udfff", "a\u0301" * 30_000, "\u202e" * 1000,
+        "\U0001d426" * 9000, "misper " * 9000, "m1sper " * 9000, "a b c d e " * 6000, "а " * 30_000,  # noqa: RUF001
     ],
 )  # fmt: skip
 def test_no_text_makes_it_fail(raw: str) -> None:

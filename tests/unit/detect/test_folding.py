@@ -15,7 +15,7 @@ from bridge.detect.fold import VIEW_LIMIT, Folded, folded, joined, plain, unleet
         ("AB12 CDE", "ab12 cde"),
         ("ΑΒ12 СDЕ", "ab12 cde"),  # noqa: RUF001 - Greek and Cyrillic letters
         ("ＡＢ１２", "ab12"),  # noqa: RUF001 - full width
-        ("𝐀𝐁𝟏𝟐", "ab12"),  # mathematical bold
+        ("\U0001d400\U0001d401\U0001d7cf\U0001d7d0", "ab12"),  # mathematical bold
         ("mi\u200bs\u00adper", "misper"),
         ("\u202emisper\u202c", "misper"),
         ("café", "cafe"),

@@ -1,0 +1,144 @@
+"""Asks what happened to a message: on phones, on the server, and in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import msgspec
+
+from bridge.cli.keys import unlock_vault
+from bridge.cli.ledger import check_ledger, opened
+from bridge.demo.force import BOT
+from bridge.demo.officer import Officer
+from bridge.demo.stage import Stage
+from bridge.ledger.opening import Reader
+from bridge.ledger.record import Header
+from bridge.ledger.scope import Scope
+from bridge.model import EventId, Message, RoomId
+
+#: Letters of plates: none of those that a registration never has.
+_LETTERS = "ABCDEFGHJKLMNOPRSTUVWXY"
+
+
+def plate() -> str:
+    """A registration that no other story has used."""
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(5))
+    return f"{letters[:2]}{secrets.choice(['19', '21', '23', '68', '70', '72'])} {letters[2:]}"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One opened record."""
+
+    seq: int
+    header: Header
+    inside: dict[str, object]
+
+
+class Town:
+    """A running force, seen from outside."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.social = stage.social("Response A")
+        self.secure = stage.secure("Response A")
+        self.asha: Officer = stage.officers["asha"]
+        self.ben: Officer = stage.officers["ben"]
+        self.chloe: Officer = stage.officers["chloe"]
+        self.gwen: Officer = stage.officers["gwen"]
+
+    async def bot_runs(self) -> None:
+        if not self.stage.bot.running:
+            await self.stage.bot.start()
+
+    async def bot_stops(self) -> int | None:
+        return await asyncio.to_thread(self.stage.bot.stop)
+
+    async def quiet(self, patience_s: float = 30.0) -> None:
+        """Wait until the bot owes nothing."""
+        deadline = time.monotonic() + patience_s
+        while " 0 things owed" not in (status := await self.stage.bot.status()):
+            assert time.monotonic() < deadline, status
+            await asyncio.sleep(0.1)
+
+    # On phones
+
+    async def gone(self, event: EventId, patience_s: float = 20.0) -> bool:
+        return await self.ben.until(lambda phone: event in phone.removed, patience_s)
+
+    async def copied(self, words: str, patience_s: float = 20.0) -> bool:
+        def shown(message: Message) -> bool:
+            return message.room == self.secure and message.sender == BOT and words in message.body
+
+        return await self.ben.until(
+            lambda phone: any(map(shown, phone.messages.values())), patience_s
+        )
+
+    def copies(self, words: str) -> list[Message]:
+        found = self.ben.phone.messages.values()
+        return [m for m in found if m.room == self.secure and m.sender == BOT and words in m.body]
+
+    def notes(self, officer: Officer, words: str = "") -> list[Message]:
+        """What the bot has told *officer* in private."""
+        rooms = set(self.stage.rooms.values())
+        found = officer.phone.messages.values()
+        return [
+            m
+            for m in found
+            if m.sender == BOT and m.room not in rooms and m.type == "m.room.message"
+            and words in m.body
+        ]  # fmt: skip
+
+    async def noted(self, officer: Officer, count: int, words: str = "") -> bool:
+        return await officer.until(lambda _: len(self.notes(officer, words)) >= count, 20)
+
+    # On the server
+
+    async def content(self, room: RoomId, event: EventId) -> dict[str, object]:
+        return dict((await self.ben.fetch(room, event))["content"])
+
+    async def removals(self, event: EventId) -> int:
+        """How many redactions of *event* there are."""
+        found = self.ben.phone.messages.values()
+        return sum(
+            m.type == "m.room.redaction" and json.loads(m.content).get("redacts") == event
+            for m in found
+        )
+
+    # In the ledger
+
+    def ledger(self) -> list[Kept]:
+        """Everything, opened with the custodian's key."""
+        force, config = self.stage.force, self.stage.config
+        custodian = unlock_vault(force.vault, force.share, force.passphrase)
+        reader = Reader(config.origin, (custodian.name,), [custodian])
+        everything = Scope(text="everything", clear={})
+        return [
+            Kept(seq, header, msgspec.json.decode(body) if body else {})
+            for seq, (header, body) in enumerate(opened(config, reader, everything))
+        ]
+
+    def kept_of(self, event: EventId) -> list[Kept]:
+        """The records about an event, its debts and their outcomes, in order."""
+        records = self.ledger()
+        about = {r.header["rid"] for r in records if r.inside.get("event_id") == event}
+        debts = {r.header["rid"] for r in records if r.header.get("ref") in about}
+        return [r for r in records if {r.header["rid"], r.header.get("ref")} & (about | debts)]
+
+    def sound(self) -> bool:
+        return check_ledger(self.stage.config).ok
+
+    def counted(self, kept: list[Kept]) -> Counter[tuple[str, str, str]]:
+        return Counter(
+            (
+                str(r.header["kind"]),
+                str(r.header.get("effect", "")),
+                str(r.header.get("status", "")),
+            )
+            for r in kept
+        )

@@ -1,0 +1,152 @@
+"""Policies load whole or not at all, and every complaint has a file and a line."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bridge.errors import PolicyError
+from bridge.model import RoomClass
+from bridge.policy.load import load
+
+from .shipped import CLASSES, POLICIES, shipped_files
+
+RULE = """rules:
+  - id: a.rule
+    title: A rule
+    reason: it has a word
+    family: words
+    dpia: DPIA-1
+    phrases: [misper]
+    confidence: {base: 60}
+    match: [the misper again]
+    no_match: [milk]
+"""
+
+
+def files(rule: str = RULE, classes: str = CLASSES) -> dict[str, bytes]:
+    return {"classes.yaml": classes.encode(), "rules/a.yaml": rule.encode()}
+
+
+def complaint(rule: str = RULE, classes: str = CLASSES) -> str:
+    with pytest.raises(PolicyError) as caught:
+        load(files(rule, classes))
+    return str(caught.value)
+
+
+def test_a_small_policy_loads() -> None:
+    policy = load(files())
+    assert [rule.id for rule in policy.rules] == ["a.rule"]
+    assert set(policy.classes) == set(RoomClass)
+    assert policy.retention["system"] == 2557
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("    title: A rule\n", "    tittle: A rule\n", "rules/a.yaml:3: unknown key 'tittle'"),
+        ("    title: A rule\n", "    title: A\n    title: B\n", "rules/a.yaml:4: the key 'title'"),
+        ("    dpia: DPIA-1\n", "", "rules/a.yaml:2: the key 'dpia' is missing"),
+        ("[misper]", "[]", "rules/a.yaml:7: the list is empty"),
+        ("[milk]", "[]", "rules/a.yaml:10: the list is empty"),
+        ("phrases: [misper]", "pattern: '(?=x)y'", "rules/a.yaml:7: RE2 refuses this pattern"),
+        ("phrases: [misper]", "pattern: 'x*'", "rules/a.yaml:7: this pattern matches an empty"),
+        ("phrases: [misper]", "identifier: nope", "rules/a.yaml:7: 'nope' is not one of"),
+        ("phrases: [misper]", "phrases: nope", "rules/a.yaml:7: there is no lexicon 'nope'"),
+        ("[the misper again]", "[the missing one]", "rules/a.yaml:9: the rule 'a.rule' must match"),
+        ("[milk]", "[a misper]", "rules/a.yaml:10: the rule 'a.rule' must not match"),
+        ("{base: 60}", "{base: 101}", "rules/a.yaml:8: 101 is not between 0 and 100"),
+        ("{base: 60}", "{base: sure}", "rules/a.yaml:8: 'sure' is not a whole number"),
+        ("    dpia: DPIA-1\n", "    dpia: D\n    mode: loud\n", "rules/a.yaml:7: 'loud' is not"),
+        ("    phrases: [misper]\n", "", "a rule looks for exactly one of"),
+        ("    dpia: DPIA-1\n", "    dpia: D\n    channel: marking\n", "says which marking"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_said_with_its_line(old: str, new: str, words: str) -> None:
+    assert old in RULE
+    assert words in complaint(RULE.replace(old, new))
+
+
+def test_an_id_given_twice_is_refused() -> None:
+    second = RULE.removeprefix("rules:\n")
+    assert "rules/a.yaml:11: the rule 'a.rule' is defined twice" in complaint(RULE + second)
+
+
+def test_a_lexicon_defined_twice_is_refused() -> None:
+    given = files() | {
+        "lexicons/a.yaml": b"lexicons:\n  x: [a]\n",
+        "lexicons/b.yaml": b"lexicons:\n  x: [b]\n",
+    }
+    with pytest.raises(PolicyError, match=r"lexicons/b\.yaml:2: the lexicon 'x' is defined twice"):
+        load(given)
+
+
+def test_a_phrase_given_twice_is_refused() -> None:
+    assert "is given twice" in complaint(RULE.replace("[misper]", "[misper, misper]"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("  canary:", "  aviary:", "unknown key 'aviary'"),
+        ("  system: 2557", "  sistem: 2557", "the retention class 'system' is missing"),
+        ("    nudge: 40 ", "    nudge: 70 ", "moved before its sender is nudged"),
+        ("  enabled: no", "  enabled: yes", "'dpia' has to be given"),
+        ("    visible_days: 30\n", "    visible_days: 300\n", "visible longer than records"),
+        ("  march: 26", "  march: 99", "99 is not between 2 and 50"),
+    ],
+)
+def test_what_is_wrong_with_the_classes_is_said(old: str, new: str, words: str) -> None:
+    assert old in CLASSES
+    message = complaint(classes=CLASSES.replace(old, new, 1))
+    assert message.startswith("classes.yaml:")
+    assert words in message
+
+
+def test_the_professional_standards_rules_need_an_assessment_and_an_approver() -> None:
+    on = CLASSES.replace("  enabled: no", "  enabled: yes\n  dpia: DPIA-2\n  approver: ACC Example")
+    policy = load(files(classes=on))
+    assert policy.conduct.enabled
+    assert policy.conduct.looks_for in policy.classes[RoomClass.SOCIAL].looks_for
+
+
+def test_nothing_loads_without_classes_or_rules() -> None:
+    with pytest.raises(PolicyError, match=r"classes\.yaml: this file is missing"):
+        load({"rules/a.yaml": RULE.encode()})
+    with pytest.raises(PolicyError, match="there is no rule"):
+        load({"classes.yaml": CLASSES.encode()})
+
+
+def test_a_file_that_is_not_text_or_not_yaml_is_refused() -> None:
+    with pytest.raises(PolicyError, match="not UTF-8"):
+        load(files() | {"rules/b.yaml": b"\xff\xfe"})
+    with pytest.raises(PolicyError, match=r"rules/b\.yaml:1: this is not YAML"):
+        load(files() | {"rules/b.yaml": b"rules: [\x01"})
+
+
+def test_the_revision_covers_every_byte_and_every_name() -> None:
+    first = load(files())
+    assert load(files()).revision == first.revision
+    assert load(files(RULE + "# a remark\n")).revision != first.revision
+    renamed = {"classes.yaml": CLASSES.encode(), "rules/b.yaml": RULE.encode()}
+    assert load(renamed).revision != first.revision
+    assert [name for name, _ in first.files] == ["classes.yaml", "rules/a.yaml"]
+    assert len(first.revision) == 64
+
+
+def test_a_pattern_that_costs_too_much_is_refused_where_a_clock_is_given() -> None:
+    ticks = iter(range(10_000_000))
+    with pytest.raises(PolicyError, match=r"rules/a\.yaml:9: .* for 64 KiB of text"):
+        load(files(), clock=lambda: float(next(ticks)))
+
+
+def test_the_shipped_policy_loads_and_none_of_its_patterns_costs_too_much() -> None:
+    assert len(load(shipped_files(), clock=time.perf_counter).rules) > 50
+
+
+def test_the_rule_in_the_readme_loads() -> None:
+    readme = (POLICIES / "README.md").read_text(encoding="utf-8")
+    example = readme.split("```yaml\n")[1].split("```")[0]
+    policy = load(shipped_files() | {"packs/readme.yaml": example.encode()})
+    assert "pack.ourforce.crime" in {rule.id for rule in policy.rules}

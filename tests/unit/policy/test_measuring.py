@@ -1,0 +1,195 @@
+"""Measuring a policy, comparing two, and gates."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import ConfigError, UsageError
+from bridge.model import Action, RoomClass
+from bridge.policy.corpus import Label, Labelled, read_corpus
+from bridge.policy.explain import explain
+from bridge.policy.gate import gate
+from bridge.policy.measure import Judged, Measurement, compare, measure, wilson
+
+from .shipped import PROJECT, SAMPLE, shipped
+
+#: What the sample has to meet. It is written by the writer of the rules: it shows that they have
+#: not become worse, and is no proof of how good they are.
+SAMPLE_GATE = (
+    "social.redirect_per_1000<=5 and social.nudge_per_1000<=15"
+    " and operational.redirect_recall>=0.80 and operational.nudge_recall>=0.90"
+    " and concern.review_recall>=0.70"
+)
+
+
+def shared(name: str) -> Path:
+    """Find data that nobody here wrote; it stays outside of the project."""
+    folder = Path(os.environ.get("BLUELAMP_SHARED", PROJECT.parent / "shared"))
+    path = folder / name
+    if not path.exists():
+        pytest.skip(f"{name} is not here; BLUELAMP_SHARED says where the shared folder is")
+    return path
+
+
+def clock() -> float:
+    return next(TICKS)
+
+
+TICKS = itertools.count(0.0, 1.0)
+
+
+def judged(name: str, label: Label, action: Action, *, referred: bool = False) -> Judged:
+    return Judged(
+        id=name, label=label, action=action, score=0, referred=referred, rules=frozenset()
+    )
+
+
+def measurement(*all_judged: Judged) -> Measurement:
+    return Measurement(revision="r", judged=all_judged, seconds=2.0)
+
+
+SMALL = measurement(
+    judged("o1", Label.OPERATIONAL, Action.REDIRECT),
+    judged("o2", Label.OPERATIONAL, Action.ALLOW),
+    judged("s1", Label.SOCIAL, Action.ALLOW),
+    judged("s2", Label.SOCIAL, Action.NUDGE),
+    judged("c1", Label.CONCERN, Action.ALLOW, referred=True),
+)
+
+
+def test_the_figures_have_the_shape_that_was_agreed() -> None:
+    figures = json.loads(json.dumps(SMALL.as_json()))
+    assert figures["messages"] == 5
+    operational = figures["operational"]
+    assert operational["n"] == 2
+    assert operational["nudge_or_stronger"] == 1
+    assert operational["redirect_or_stronger"] == 1
+    assert figures["social"]["nudge_or_stronger"] == 1
+    assert figures["social"]["redirect_or_stronger"] == 0
+    assert figures["concern"]["n"] == 1
+    assert figures["concern"]["review_or_stronger"] == 1
+    assert figures["misses"] == ["o2"]
+    assert figures["false_positives"] == ["s2"]
+    assert figures["messages_per_second"] == 2
+
+
+def test_small_samples_say_less_than_they_seem_to() -> None:
+    low, high = wilson(0, 4827)
+    assert low == 0
+    assert 0.0007 < high < 0.0009
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(10, 10)[1] == pytest.approx(1.0)
+
+
+def test_a_gate_is_met_if_all_its_bounds_hold() -> None:
+    bounds = gate(SMALL, "operational.nudge_recall>=0.5 and social.nudge_per_1000<=5")
+    assert [bound.holds for bound in bounds] == [True, False]
+    assert bounds[1].value == 500
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["", "social.n", "social.n<=x", "nope>=1", "social.n>=1 or social.n<=2", "__import__('os')"],
+)
+def test_what_is_no_gate_is_refused(expression: str) -> None:
+    with pytest.raises(UsageError):
+        gate(SMALL, expression)
+
+
+def test_nothing_meets_a_gate_by_being_empty() -> None:
+    empty = measurement()
+    assert not gate(empty, "social.redirect_per_1000<=5")[0].holds
+    assert not gate(empty, "operational.nudge_recall>=0.1")[0].holds
+
+
+def test_two_measurements_are_compared() -> None:
+    after = measurement(
+        judged("o1", Label.OPERATIONAL, Action.NUDGE),
+        judged("o2", Label.OPERATIONAL, Action.NUDGE),
+        judged("s2", Label.SOCIAL, Action.ALLOW),
+        judged("new", Label.SOCIAL, Action.NUDGE),
+    )
+    change = compare(SMALL, after)
+    assert change.newly_matched == ("o2",)
+    assert change.no_longer_matched == ("s2",)
+    assert change.other_action == (("o1", Action.REDIRECT, Action.NUDGE),)
+
+
+def test_measuring_switches_the_professional_standards_rules_on() -> None:
+    one = Labelled(id="1", text="looked my ex up on niche lol", label=Label.CONCERN)
+    found = measure(shipped(), [one], clock=clock)
+    assert found.judged[0].referred
+    assert not shipped().conduct.enabled
+    assert found.by_rule["conduct.misuse"].concern == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "corpus:2: this line is not JSON"),
+        ("[]", "corpus:2: this line is not a JSON object"),
+        ('{"id": "2", "text": "x"}', "corpus:2: 'label' is missing"),
+        ('{"id": "2", "text": "x", "label": "odd"}', "corpus:2: 'odd' is not one of"),
+        ('{"id": "1", "text": "x", "label": "social"}', "corpus:2: the id '1' is there twice"),
+        ('{"id": "2", "text": "x", "label": "social", "tag": 1}', "corpus:2: unknown key 'tag'"),
+    ],
+)
+def test_what_is_wrong_with_a_corpus_is_said_with_its_line(line: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words.replace("'", ".")):
+        read_corpus('{"id": "1", "text": "x", "label": "social"}\n' + line, "corpus")
+
+
+def test_a_message_may_hold_a_line_separator() -> None:
+    (one,) = read_corpus('{"id": "1", "text": "a\u2028b", "label": "social"}\n', "corpus")
+    assert one.text == "a\u2028b"
+
+
+def test_an_explanation_shows_what_decided() -> None:
+    text = "run LK19 ZXP, he made off from us"
+    found = explain(shipped(), text)
+    assert found.verdict.action is Action.REDIRECT
+    first = found.seen[0]
+    assert text[first.start : first.end] == "LK19 ZXP"
+    assert first.source.startswith("rules/vehicles.yaml:")
+    assert found.families[first.channel]["vehicle"] == 85
+    assert found.scores[first.channel] == found.verdict.score
+    assert explain(shipped(), text, RoomClass.OPERATIONAL).verdict.action is Action.ALLOW
+
+
+def test_the_sample_meets_its_gate() -> None:
+    corpus = read_corpus(SAMPLE.read_text(encoding="utf-8"), SAMPLE.name)
+    assert len(corpus) >= 300
+    assert {one.label for one in corpus} == set(Label)
+    found = measure(shipped(), corpus, clock=time.perf_counter)
+    failed = [bound for bound in gate(found, SAMPLE_GATE) if not bound.holds]
+    assert not failed, (failed, found.misses, found.false_positives)
+
+
+def test_the_sample_copies_nothing_from_the_development_set() -> None:
+    theirs = read_corpus(shared("corpus/dev.jsonl").read_text(encoding="utf-8"), "dev.jsonl")
+    ours = read_corpus(SAMPLE.read_text(encoding="utf-8"), SAMPLE.name)
+    same = {one.text.casefold() for one in theirs} & {one.text.casefold() for one in ours}
+    assert all(len(text) < 20 for text in same), same
+
+
+def test_real_text_messages_are_left_alone() -> None:
+    lines = shared("data/uci_sms_ham.txt").read_text(encoding="utf-8").split("\n")
+    corpus = [
+        Labelled(id=str(at), text=line, label=Label.SOCIAL) for at, line in enumerate(lines) if line
+    ]
+    found = measure(shipped(), corpus, clock=time.perf_counter)
+    (bound,) = gate(found, "social.nudge_per_1000<=1")
+    assert bound.holds, (bound.value, [corpus[int(i)].text for i in found.false_positives[:9]])
+
+
+def test_the_development_set_stays_within_bounds() -> None:
+    corpus = read_corpus(shared("corpus/dev.jsonl").read_text(encoding="utf-8"), "dev.jsonl")
+    found = measure(shipped(), corpus, clock=time.perf_counter)
+    bounds = gate(found, "social.redirect_per_1000<=5 and operational.redirect_recall>=0.5")
+    assert all(bound.holds for bound in bounds), bounds
