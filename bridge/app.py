@@ -19,6 +19,7 @@ from bridge.config import Config, load_identity, load_policies, load_register
 from bridge.control import Answer, Order
 from bridge.enforce import Enforcer
 from bridge.errors import ConfigError, TransportError
+from bridge.matrix import rooms
 from bridge.matrix.api import Api, quote
 from bridge.matrix.client import LampClient
 from bridge.matrix.identity import Account, cross_sign, pickle_key, sign_in
@@ -41,13 +42,13 @@ from bridge.model import (
 from bridge.pipeline import Pipeline
 from bridge.policy import Policy
 from bridge.ports import Store
-from bridge.register import Lock, People, Register
+from bridge.register import Entry, Lock, People, Register
 from bridge.secret import read_secret
 from bridge.settle import Settler
 from bridge.store.book import Identity
 from bridge.store.sqlite import SqliteStore
 from bridge.sweep import Sweep
-from bridge.texts import Speaker
+from bridge.texts import Speaker, card
 
 log = structlog.get_logger(__name__)
 
@@ -127,8 +128,8 @@ async def run(config: Config) -> None:
         await store.close()
 
 
-async def connect(config: Config, rooms: Mapping[RoomId, Room]) -> MatrixTransport:
-    """Sign in, make the device known and cross-signed, and enter the approved *rooms*.
+async def connect(config: Config, approved: Mapping[RoomId, Room]) -> MatrixTransport:
+    """Sign in, make the device known and cross-signed, and enter the *approved* rooms.
 
     Raises:
         TransportError: the homeserver is not there or refuses.
@@ -146,7 +147,7 @@ async def connect(config: Config, rooms: Mapping[RoomId, Room]) -> MatrixTranspo
     client = LampClient(config.homeserver, session.user_id, store, pickle_key(config.state))
     client.restore_login(session.user_id, session.device_id, session.token)
     api = Api(config.homeserver, session.token, patience_s=_PATIENCE_S)
-    transport = MatrixTransport(client, api, approved=rooms.__contains__)
+    transport = MatrixTransport(client, api, approved=approved.__contains__)
     try:
         await client.tend_keys()
         await client.upload_fallback_key(api)
@@ -156,18 +157,45 @@ async def connect(config: Config, rooms: Mapping[RoomId, Room]) -> MatrixTranspo
             else None
         )
         await cross_sign(client, api, config.state, password)
-        await _enter(api, rooms)
+        await _enter(api, approved)
     except BaseException:
         await transport.close()
         raise
     return transport
 
 
-async def _enter(api: Api, rooms: Mapping[RoomId, Room]) -> None:
+async def compare_rooms(api: Api, config: Config, policy: Policy) -> rooms.Plan:
+    """Say how the server differs from the register.
+
+    Raises:
+        ConfigError: register or people are wrong.
+        TransportError: the homeserver is not there or refuses.
+    """
+    register, people, lock = load_register(config)
+
+    def notice(entry: Entry) -> str:
+        secure = register.rooms[entry.secure].name if entry.secure else ""
+        return card(policy.classes[entry.cls], secure=secure, contact=config.contact)
+
+    return await rooms.plan(api, register, people, lock, bot=config.user, card=notice)
+
+
+async def _report_problems(parts: Parts, api: Api) -> None:
+    """Say once, after starting, what in the rooms only people can put right."""
+    try:
+        planned = await compare_rooms(api, parts.config, parts.policy)
+    except TransportError as exc:
+        log.warning("rooms.not_compared", error=str(exc))
+        return
+    for difference in planned.problems:
+        log.error("room.problem", problem=str(difference))
+
+
+async def _enter(api: Api, approved: Mapping[RoomId, Room]) -> None:
     """Be in every approved room; say of each that cannot be entered what to do."""
     answer = await api.call("GET", "/_matrix/client/v3/joined_rooms")
     inside = set(answer.get("joined_rooms") or ())
-    for room in rooms.values():
+    for room in approved.values():
         if room.id in inside:
             continue
         try:
@@ -229,7 +257,9 @@ async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None
     log.info("started", user=config.user, rooms=len(parts.rooms), rehearse=config.rehearse,
              policy=parts.policy.revision[:12])  # fmt: skip
     try:
+        look = asyncio.ensure_future(_report_problems(parts, transport.api))
         await _until_stopped(pipeline.run(), settler.run(), sweep.run())
+        look.cancel()
     finally:
         server.close()
         config.socket.unlink(missing_ok=True)

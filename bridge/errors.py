@@ -69,6 +69,8 @@ class NotPermitted(TransportError):
 class NotSignedIn(NotPermitted):
     """The homeserver does not accept our token or password."""
 
+    exit_code = 3
+
 
 class NotFound(TransportError):
     """The homeserver does not know what we asked about."""

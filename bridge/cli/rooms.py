@@ -7,14 +7,12 @@ from collections.abc import Callable
 
 import typer
 
+from bridge import app
 from bridge.cli.common import ConfigOption, configuration, err, out
-from bridge.config import Config, load_policies, load_register, save_lock
+from bridge.config import Config, load_policies, save_lock
 from bridge.matrix import rooms
 from bridge.matrix.api import Api
 from bridge.matrix.identity import Account, sign_in
-from bridge.policy import Policy
-from bridge.register import Entry, Register
-from bridge.texts import card
 
 cli = typer.Typer(help="The rooms on the register.", no_args_is_help=True)
 
@@ -59,19 +57,7 @@ async def apply_register(config: Config, progress: Callable[[str], None]) -> roo
 
 
 async def _compare(config: Config, api: Api) -> rooms.Plan:
-    register, people, lock = load_register(config)
-    policy = load_policies(config.policies)
-
-    def notice(entry: Entry) -> str:
-        return _card(entry, register, policy, config)
-
-    return await rooms.plan(api, register, people, lock, bot=config.user, card=notice)
-
-
-def _card(entry: Entry, register: Register, policy: Policy, config: Config) -> str:
-    secure = register.rooms[entry.secure].name if entry.secure else ""
-    here = policy.classes[entry.cls]
-    return card(here, secure=secure, contact=config.contact)
+    return await app.compare_rooms(api, config, load_policies(config.policies, clock=None))
 
 
 async def _sign_in(config: Config) -> Api:

@@ -59,9 +59,22 @@ def vrm_current(text: str, ages: AgeRange) -> bool:
     return ages.holds(int(compact[2:4])) and "q" not in compact and "z" not in compact[:2]
 
 
+#: Words of three letters that follow a road or a figure in ordinary talk.
+_SHORT_WORDS = frozenset({
+    "all", "and", "any", "are", "bar", "bus", "but", "buy", "can", "car", "cos", "day", "did",
+    "due", "eta", "exc", "far", "fae", "for", "fri", "get", "got", "had", "has", "her", "his",
+    "how", "hrs", "hub", "jct", "jam", "kph", "lad", "let", "lot", "man", "may", "men", "mon",
+    "mph", "mum", "not", "now", "nov", "new", "old", "one", "our", "out", "own", "pal", "per",
+    "pls", "pub", "put", "ran", "sat", "say", "see", "set", "she", "sun", "tea", "ten", "the",
+    "thu", "too", "top", "try", "tue", "two", "use", "van", "via", "was", "way", "wed", "wee",
+    "who", "why", "wks", "yes", "yet", "you", "yrs",
+})  # fmt: skip
+
+
 def vrm_letters(text: str, _: AgeRange) -> bool:
-    """Check that an older registration has no letter that was never issued."""
-    return "q" not in text
+    """Check that an older registration is none of "A38 for an hour" and "buy 4d"."""
+    letters = max(re.findall("[a-z]+", text), key=len)
+    return letters not in _SHORT_WORDS
 
 
 def pnc_id(text: str, _: AgeRange) -> bool:

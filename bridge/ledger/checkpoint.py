@@ -19,6 +19,8 @@ from bridge.errors import LedgerError
 _ED25519 = b"\x01"
 _KEY_ID = 4
 _DASH = "\N{EM DASH} "
+#: Digits that a size may have; Python itself refuses to read a few thousand of them.
+_DIGITS = 18
 
 
 def encode64(raw: bytes) -> str:
@@ -47,6 +49,11 @@ class Verifier:
 
     name: str
     key: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse a name that a signed note could not tell from what stands beside it."""
+        if not self.name or "+" in self.name or any(c.isspace() for c in self.name):
+            raise LedgerError(f"a ledger cannot be named {self.name!r}: no spaces and no plus")
 
     @property
     def key_id(self) -> bytes:
@@ -109,17 +116,13 @@ def parse(note: str, verifier: Verifier) -> Checkpoint:
     origin, size, root = lines
     if origin != verifier.name:
         raise LedgerError(f"this checkpoint is of another ledger: {origin}")
-    if not size.isascii() or not size.isdigit() or str(int(size)) != size:
-        raise LedgerError(f"the checkpoint's size {size[:20]!r} is not a whole number")
-    checkpoint = Checkpoint(origin, int(size), decode64(root))
+    checkpoint = Checkpoint(origin, size_of(size), decode64(root))
     if len(checkpoint.root) != 32:
         raise LedgerError("the checkpoint's root is not 32 bytes long")
     public = Ed25519PublicKey.from_public_bytes(verifier.key)
-    for line in signatures.removesuffix("\n").split("\n"):
-        if not line.startswith(f"{_DASH}{origin} "):
-            continue
-        raw = decode64(line.removeprefix(f"{_DASH}{origin} "))
-        if raw[:_KEY_ID] != verifier.key_id:
+    signed = [_signature(line) for line in signatures.removesuffix("\n").split("\n")]
+    for name, raw in signed:
+        if name != origin or raw[:_KEY_ID] != verifier.key_id:
             continue
         try:
             public.verify(raw[_KEY_ID:], checkpoint.text().encode())
@@ -127,3 +130,25 @@ def parse(note: str, verifier: Verifier) -> Checkpoint:
             raise LedgerError("the signature on this checkpoint is wrong") from None
         return checkpoint
     raise LedgerError("nobody we know has signed this checkpoint")
+
+
+def size_of(text: str) -> int:
+    """Read the line of a checkpoint that states its size.
+
+    Raises:
+        LedgerError: it is not a whole number, spelt in the one way it may be.
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > _DIGITS or str(int(text)) != text:
+        raise LedgerError(f"the checkpoint's size {text[:20]!r} is not a whole number")
+    return int(text)
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    """Split a signature line into the name and the key id with the signature."""
+    name, space, encoded = line.removeprefix(_DASH).partition(" ")
+    if not line.startswith(_DASH) or not space or not name or "+" in name:
+        raise LedgerError(f"{line[:20]!r} is not the signature line of a note")
+    raw = decode64(encoded)
+    if len(raw) <= _KEY_ID:
+        raise LedgerError("a signature of this note is too short to be one")
+    return name, raw

@@ -152,6 +152,11 @@ def _own(kind: Kind, body: object, **fields: str) -> Draft:
     return Draft(kind=kind, rid=new_rid(), retention=SYSTEM, fields=fields, body=_encode(body))
 
 
+def _utf8(text: str) -> str:
+    """Spell out lone surrogates: a sender can put them into JSON, and UTF-8 cannot hold them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _tagged(message: Message) -> dict[str, str]:
     return {"room": message.room, "sender": message.sender, "event": message.event_id}
 
@@ -177,7 +182,7 @@ def _seen(fact: Seen, memory: Memory, retention: str) -> Draft:
                 "room": message.room,
                 "sender": message.sender,
                 "sent_at": message.sent_at,
-                "type": message.type,
+                "type": _utf8(message.type),
                 "doubt": message.doubt,
                 "content": msgspec.Raw(message.content),
             }

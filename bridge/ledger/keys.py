@@ -36,7 +36,12 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 def bucket_of(retention: str, at: Ms) -> str:
     """Name the bucket that *retention* class has in the month (UTC) of *at*."""
-    return f"{retention}-{datetime.fromtimestamp(at / 1000, UTC):%Y-%m}"
+    return f"{retention}-{month_of(at)}"
+
+
+def month_of(at: Ms) -> str:
+    """Name the month (UTC) of *at*, as it ends the name of a bucket."""
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m}"
 
 
 def month_bounds(year: int, month: int) -> tuple[Ms, Ms]:
@@ -144,6 +149,11 @@ class Certificates:
                 )
             for signed in bundle.certificates:
                 certificate = signed.check(pinned[bundle.custodian])
+                if certificate.custodian != bundle.custodian:
+                    raise LedgerError(
+                        f"custodian {bundle.custodian!r} has certified a key in the name of "
+                        f"{certificate.custodian!r}"
+                    )
                 self._by_bucket.setdefault(certificate.bucket, {})[bundle.custodian] = Recipient(
                     certificate=certificate, signed=signed
                 )
@@ -172,6 +182,7 @@ class Certificates:
             min(r.certificate.end for r in both.values())
             for both in self._by_bucket.values()
             if next(iter(both.values())).certificate.retention == retention
+            and len(both) == len(self.custodians)
         ]
         return Ms(max(ends, default=0))
 

@@ -5,7 +5,7 @@ Never used by the bot. Whoever calls this has recorded that they look, before th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -52,10 +52,9 @@ class Reader:
         if header["kind"] == Kind.EPOCH:
             self._epochs[rid] = self._secrets(header, bucket, rid, body)
         elif header["kind"] == Kind.CERTIFICATE:
-            sealed: Mapping[str, str] = msgspec.json.decode(body)["tag_keys"]
             first = self._custodians[0]
             info = tag_info(self._origin, bucket, rid, first.name)
-            self._tag_keys[bucket] = first.unseal(bucket, decode64(sealed[first.name]), info)
+            self._tag_keys[bucket] = first.unseal(bucket, _tag_key(body, first.name), info)
 
     def _secrets(self, header: Header, bucket: str, rid: str, body: bytes) -> tuple[bytes, ...]:
         if len(body) != _SEALED_SECRET * len(self._custodians):
@@ -65,7 +64,7 @@ class Reader:
             custodian.unseal(bucket, part, epoch_info(self._origin, bucket, rid, custodian.name))
             for custodian, part in zip(self._custodians, parts, strict=True)
         )
-        if ",".join(commitment(one) for one in found) != header["commit"]:
+        if ",".join(commitment(one) for one in found) != header.get("commit"):
             raise LedgerError(f"epoch {rid} holds other secrets than its header commits to")
         return found
 
@@ -87,3 +86,12 @@ class Reader:
         """Say whether the record's tag *what* (room, sender, event) is of *identifier*."""
         key = self._tag_keys.get(str(header.get("bucket")))
         return key is not None and header.get(what) == tag(key, what, identifier)
+
+
+def _tag_key(body: bytes, custodian: str) -> bytes:
+    try:
+        parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        sealed = msgspec.json.decode(parts["tag_keys"], type=dict[str, str])
+        return decode64(sealed[custodian])
+    except (msgspec.MsgspecError, KeyError):
+        raise CannotOpen(f"this certificate record holds no tag key for {custodian}") from None

@@ -54,6 +54,11 @@ class Kind(StrEnum):
 
 #: Kinds whose body is not sealed to the custodians: it says nothing about anyone.
 PLAIN = frozenset({Kind.GENESIS, Kind.CERTIFICATE, Kind.EPOCH})
+#: Kinds that say that an event was served: verdicts and debts are about one of these.
+EVENTS = frozenset(
+    {Kind.MESSAGE, Kind.MEDIA, Kind.UNDECRYPTABLE, Kind.LATE, Kind.MEMBERSHIP, Kind.STATE,
+     Kind.EVENT}
+)  # fmt: skip
 #: Header fields that every record has.
 ALWAYS = frozenset({"v", "kind", "rid", "t", "len", "sha256"})
 #: Header fields that a record of each kind may have besides.
@@ -63,10 +68,7 @@ MAY = {
     Kind.EPOCH: frozenset({"bucket", "commit"}),
     **{
         kind: frozenset({"bucket", "epoch", "kc", "ref", "room", "sender", "event", "class"})
-        for kind in (
-            Kind.MESSAGE, Kind.MEDIA, Kind.UNDECRYPTABLE, Kind.LATE, Kind.MEMBERSHIP, Kind.STATE,
-            Kind.EVENT,
-        )
+        for kind in EVENTS
     },
     Kind.VERDICT: frozenset(
         {"bucket", "epoch", "kc", "ref", "room", "sender", "event", "class", "action", "rule",
@@ -83,6 +85,23 @@ MAY = {
 # A message that was judged and found clean carries its verdict itself.
 for _kind in (Kind.MESSAGE, Kind.MEDIA, Kind.LATE):
     MAY[_kind] = MAY[_kind] | {"action", "revision"}
+
+_SEAL = frozenset({"bucket", "epoch", "kc"})
+#: Header fields that a record of each kind has besides in any case. (`ref` is step 10's.)
+MUST = {
+    Kind.GENESIS: frozenset[str](),
+    Kind.CERTIFICATE: frozenset({"bucket"}),
+    Kind.EPOCH: frozenset({"bucket", "commit"}),
+    **{kind: _SEAL | {"room", "sender", "event", "class"} for kind in EVENTS},
+    Kind.VERDICT: _SEAL | {"room", "sender", "event", "class", "action", "revision"},
+    Kind.DEBT: _SEAL | {"room", "event", "effect"},
+    Kind.OUTCOME: _SEAL | {"effect", "status"},
+    Kind.POLICY: _SEAL | {"revision"},
+    Kind.GAP: _SEAL | {"room"},
+    Kind.BRAKE: _SEAL | {"status"},
+    Kind.NOTE: _SEAL,
+    Kind.VIEW: _SEAL,
+}
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -206,6 +225,6 @@ def open_body(origin: str, header: Header, body: bytes, halves: bytes) -> bytes:
         raise CannotOpen(f"these key halves do not belong to record {header['rid']}")
     try:
         padded = AESGCM(key).decrypt(body[:_NONCE], body[_NONCE:], _bound(origin, header))
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # ValueError: too short to hold even a nonce
         raise CannotOpen(f"record {header['rid']} does not open: it was changed") from None
     return padded.rstrip(b"\0")[:-1]

@@ -54,7 +54,11 @@ def parse_scope(text: str, zone: datetime.tzinfo, room_id: Callable[[str], str |
         UsageError: a word is unknown, or the scope is empty (empty means no).
     """
     got: dict[str, str] = {}
-    for word in shlex.split(text):
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise UsageError(f"a quotation mark of {text!r} is not closed") from None
+    for word in words:
         name, colon, value = word.partition(":")
         if not colon or not value or name not in _WORDS:
             raise UsageError(
@@ -87,6 +91,6 @@ def _day(text: str, zone: datetime.tzinfo, later: int) -> int:
         else:
             day = datetime.date.fromisoformat(text) + datetime.timedelta(days=later)
             at = datetime.datetime.combine(day, datetime.time(), zone)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is neither a day (2026-11-22) nor a time") from None
     return int(at.timestamp() * 1000)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bridge.ledger.checkpoint import encode64
-from bridge.ledger.keys import Certificates, Recipient, bucket_of
+from bridge.ledger.keys import Certificates, Recipient, bucket_of, month_of
 from bridge.ledger.record import (
     PLAIN,
     Draft,
@@ -93,8 +93,10 @@ class Sealer:
         return Sealed(records=tuple(records), tag_keys=opened)
 
     def forget(self, at: Ms) -> None:
-        """Drop the secrets of every epoch that has ended by *at*."""
+        """Drop the secrets of every epoch, and the tag key of every month, that ended by *at*."""
         self._epochs = {b: e for b, e in self._epochs.items() if at < e.ends and e.left}
+        month = month_of(at)
+        self._tag_keys = {b: k for b, k in self._tag_keys.items() if b[-len(month) :] >= month}
 
     def _open_bucket(self, bucket: str, recipients: tuple[Recipient, ...], at: Ms) -> Record:
         draft = Draft(kind=Kind.CERTIFICATE, rid=new_rid(), retention="")

@@ -86,8 +86,8 @@ def unlock(vault: bytes, passphrase: str, share: bytes) -> Custodian:
         raise LedgerError("this is not a custodian's vault file") from None
     if outside.format != _TYPE:
         raise LedgerError(f"this vault has the format {outside.format!r}, which is unknown here")
-    root = _root(passphrase, share, decode64(outside.salt))
     try:
+        root = _root(passphrase, share, decode64(outside.salt))
         plain = AESGCM(root).decrypt(
             decode64(outside.nonce), decode64(outside.sealed), _TYPE.encode()
         )
@@ -96,6 +96,8 @@ def unlock(vault: bytes, passphrase: str, share: bytes) -> Custodian:
             "the vault does not open: the passphrase is wrong, or the share file does not belong "
             "to this copy of the vault"
         ) from None
+    except ValueError:
+        raise LedgerError("this vault file is damaged: its salt or nonce is too short") from None
     inside = msgspec.json.decode(plain, type=_Inside)
     return Custodian(
         inside.name,

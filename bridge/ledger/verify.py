@@ -20,6 +20,7 @@ yet: nothing writes what they check.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,14 +28,28 @@ import msgspec
 
 from bridge.errors import LedgerError
 from bridge.ledger import VERSION
-from bridge.ledger.checkpoint import Checkpoint, Verifier, encode64, parse
+from bridge.ledger.checkpoint import Checkpoint, Verifier, encode64, parse, size_of
 from bridge.ledger.keys import OVERHEAD, Certificate, Signed
 from bridge.ledger.merkle import Frontier, Tile, Tiler, leaf_hash
-from bridge.ledger.record import ALWAYS, LONGEST, MAY, Header, Kind, encode_header
+from bridge.ledger.record import (
+    ALWAYS,
+    EVENTS,
+    LONGEST,
+    MAY,
+    MUST,
+    Header,
+    Kind,
+    encode_header,
+)
 from bridge.model import Ms
 
 #: Clocks are set back by this much at most without a complaint.
 TOLERANCE_MS = 120_000
+#: Header fields that are whole numbers; all others are text.
+_NUMBERS = frozenset({"v", "t", "len"})
+#: RFC 8785 spells whole numbers below this exactly.
+_EXACT = 2**53
+_RID = re.compile(r"[0-9a-f]{32}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,20 @@ class Report:
         return not self.failures
 
 
+_HAS = {kind.value: ALWAYS | MUST[kind] for kind in Kind}
+_MAY = {kind.value: ALWAYS | MAY[kind] for kind in Kind}
+
+
+def _well_typed(header: Header) -> bool:
+    for name, value in header.items():
+        if name in _NUMBERS:
+            if not isinstance(value, int) or not 0 <= value < _EXACT:
+                return False
+        elif not isinstance(value, str):
+            return False
+    return _RID(str(header["rid"])) is not None
+
+
 class _Check:
     """The state of one pass over the records."""
 
@@ -105,6 +134,8 @@ class _Check:
         self._wanted: set[int] = set()
         self._rids: set[str] = set()
         self._seen: dict[str, str] = {}
+        #: Debt → its effect.
+        self._owed: dict[str, str] = {}
         self._epochs: dict[str, str] = {}
         self._buckets: set[str] = set()
         self._latest = 0
@@ -157,8 +188,11 @@ class _Check:
             self.fail(1, rid, f"{here} is of version {header.get('v')!r}, kind {kind!r}: unknown")
             return None
         fields = set(header)
-        if not fields >= ALWAYS or not fields <= ALWAYS | MAY[Kind(kind)]:
+        if not _HAS[kind] <= fields <= _MAY[kind]:
             self.fail(1, rid, f"{here} has other fields than a {kind} record has")
+            return None
+        if not _well_typed(header):
+            self.fail(1, rid, f"{here} has a field of the wrong type")
             return None
         if rid in self._rids:
             self.fail(1, rid, f"the name of {here} was used before")
@@ -193,17 +227,22 @@ class _Check:
         try:
             body = msgspec.json.decode(row.body or b"", type=dict[str, msgspec.Raw])
             stated = Verifier.parse(msgspec.json.decode(body["verifier"], type=str))
-            self.custodians = tuple(msgspec.json.decode(body["custodians"], type=dict[str, str]))
+            sealed_to = msgspec.json.decode(body["custodians"], type=dict[str, str])
         except (msgspec.MsgspecError, KeyError, LedgerError):
-            self.fail(4, rid, "the genesis does not name the ledger's key")
+            self.fail(4, rid, "the genesis does not name the ledger's key and custodians")
             return
+        self.custodians = tuple(sealed_to)
+        pinned = {name: encode64(key) for name, key in self.evidence.identities.items()}
+        if pinned and pinned != sealed_to:
+            self.fail(8, rid, "the genesis names other custodians than are pinned here")
         if self.verifier is None:
             self.verifier = stated
         elif self.verifier != stated:
             self.fail(4, rid, "the genesis names another key than the one that is pinned here")
 
     def _certificate(self, row: Row, header: Header, rid: str) -> None:  # (8)
-        bucket = str(header.get("bucket", ""))
+        bucket = str(header["bucket"])
+        self._buckets.add(bucket)
         try:
             body = msgspec.json.decode(row.body or b"", type=dict[str, msgspec.Raw])
             certificates = [
@@ -220,7 +259,6 @@ class _Check:
                 self.fail(8, rid, f"a certificate of {certificate.bucket} is used for {bucket}")
             elif not certificate.start <= int(header["t"]) < certificate.end:
                 self.fail(8, rid, f"the certificate of {bucket} was not valid when it was used")
-        self._buckets.add(bucket)
 
     def _signed(self, signed: Signed) -> Certificate:
         if not self.evidence.identities:
@@ -239,18 +277,21 @@ class _Check:
         self._epochs[rid] = bucket
 
     def _sealed(self, header: Header, rid: str) -> None:  # (9)
-        if self._epochs.get(str(header.get("epoch"))) != header.get("bucket"):
+        if self._epochs.get(str(header["epoch"])) != header["bucket"]:
             self.fail(9, rid, "this record is sealed under an epoch that is not of its bucket")
 
     def _reference(self, header: Header, rid: str) -> None:  # (10)
-        ref = str(header.get("ref", ""))
-        needs = {Kind.VERDICT, Kind.DEBT, Kind.OUTCOME}
-        if ref and ref not in self._seen:
+        ref, kind = str(header.get("ref", "")), header["kind"]
+        if kind == Kind.DEBT:
+            self._owed[rid] = str(header["effect"])
+        if ref and (ref not in self._seen or ref == rid):
             self.fail(10, rid, "this record refers to one that does not come before it")
-        elif header["kind"] in needs and not ref:
-            self.fail(10, rid, f"this {header['kind']} says not what it is about")
-        elif header["kind"] == Kind.OUTCOME and self._seen.get(ref) != Kind.DEBT:
+        elif not ref and kind in {Kind.VERDICT, Kind.DEBT, Kind.OUTCOME}:
+            self.fail(10, rid, f"this {kind} says not what it is about")
+        elif kind == Kind.OUTCOME and self._owed.get(ref) != header["effect"]:
             self.fail(10, rid, "something was done that was never written down as owed")
+        elif kind in {Kind.VERDICT, Kind.DEBT} and self._seen.get(ref) not in EVENTS:
+            self.fail(10, rid, f"this {kind} is about something that was never served to us")
 
     def _time(self, header: Header, rid: str) -> None:  # (11)
         at = int(header["t"])
@@ -330,4 +371,7 @@ def verify(
 
 def _size_of(note: str) -> int:
     lines = note.split("\n", 2)
-    return int(lines[1]) if len(lines) > 2 and lines[1].isascii() and lines[1].isdigit() else 0
+    try:
+        return size_of(lines[1]) if len(lines) > 2 else 0
+    except LedgerError:
+        return 0

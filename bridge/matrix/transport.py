@@ -50,7 +50,9 @@ class MatrixTransport:
 
     def __init__(self, client: LampClient, api: Api, *, approved: Callable[[RoomId], bool]) -> None:
         """Speak through *client* and *api*; join rooms that *approved* knows when invited."""
-        self._client, self._api, self._approved = client, api, approved
+        self._client, self._approved = client, approved
+        #: For what is no message: state, rooms, keys.
+        self.api = api
         self._waiting: dict[EventId, Message] = {}
         #: Sessions whose keys came in a sync that could not be taken in whole.
         self._fresh: set[str] = set()
@@ -107,7 +109,7 @@ class MatrixTransport:
         if full_state:
             # nio forgets rooms and members when it stops; the server tells us again.
             query["full_state"] = "true"
-        return await self._api.call(
+        return await self.api.call(
             "GET", "/_matrix/client/v3/sync", query=query, timeout_s=_POLL_MS / 1000 + 60
         )
 
@@ -146,7 +148,7 @@ class MatrixTransport:
                 log.warning("invite.not_on_register", room=room)
                 continue
             try:
-                await self._api.call("POST", f"/_matrix/client/v3/join/{quote(room)}", {})
+                await self.api.call("POST", f"/_matrix/client/v3/join/{quote(room)}", {})
             except TransportError as exc:
                 log.warning("invite.cannot_join", room=room, error=str(exc))
 
@@ -174,7 +176,7 @@ class MatrixTransport:
         for _ in range(_MOST_PAGES):
             query = {"dir": "b", "from": start, "to": since, "limit": str(_PAGE)}
             try:
-                page = await self._api.call("GET", path, query=query)
+                page = await self.api.call("GET", path, query=query)
             except NotPermitted as exc:
                 return found[::-1], [Gap(room=room, reason=str(exc))]
             found += [event for event in page.get("chunk") or [] if isinstance(event, dict)]
@@ -220,13 +222,13 @@ class MatrixTransport:
             content = await self._client.seal(room, kind, content)
             kind = "m.room.encrypted"
         path = f"/_matrix/client/v3/rooms/{quote(room)}/send/{kind}/{quote(txn)}"
-        answer = await self._api.call("PUT", path, {**content, DEBT_FIELD: txn})
+        answer = await self.api.call("PUT", path, {**content, DEBT_FIELD: txn})
         return EventId(answer["event_id"])
 
     async def redact(self, room: RoomId, event: EventId, reason: str, *, txn: str) -> EventId:
         """Take *event* out of *room*."""
         path = f"/_matrix/client/v3/rooms/{quote(room)}/redact/{quote(event)}/{quote(txn)}"
-        answer = await self._api.call("PUT", path, {"reason": reason})
+        answer = await self.api.call("PUT", path, {"reason": reason})
         return EventId(answer["event_id"])
 
     async def find(self, room: RoomId, txn: str, *, since: Ms) -> EventId | None:
@@ -235,7 +237,7 @@ class MatrixTransport:
         path = f"/_matrix/client/v3/rooms/{quote(room)}/messages"
         for _ in range(_MOST_PAGES):
             query = {"dir": "b", "limit": str(_PAGE), **({"from": start} if start else {})}
-            page = await self._api.call("GET", path, query=query)
+            page = await self.api.call("GET", path, query=query)
             for event in page.get("chunk") or []:
                 if event.get("origin_server_ts", 0) < since:
                     return None
@@ -265,7 +267,7 @@ class MatrixTransport:
             served = json.loads(ciphertext)
         else:
             path = f"/_matrix/client/v3/rooms/{quote(room)}/event/{quote(event)}"
-            served = await self._api.call("GET", path)
+            served = await self.api.call("GET", path)
         if served.get("type") != "m.room.encrypted":
             return translate.plain(room, served)
         inside = self._client.decrypt(room, served)
@@ -276,14 +278,14 @@ class MatrixTransport:
     async def _learn(self, room: RoomId) -> None:
         """Ask for the state of a room that the syncs have not told us all about yet."""
         path = f"/_matrix/client/v3/rooms/{quote(room)}/state"
-        for event in await self._api.call_list("GET", path):
+        for event in await self.api.call_list("GET", path):
             self._client.take_state(room, event)
             self._directs.take(room, event)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
-        await self._api.close()
+        await self.api.close()
 
 
 def _events(part: Mapping[str, Any]) -> list[dict[str, Any]]:

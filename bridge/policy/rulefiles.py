@@ -178,7 +178,7 @@ def _near(node: Node, lexicons: LexiconTable) -> Near:
     got = node.mapping(required=("near",), optional=("window",))
     found = Near(lexicons=tuple(map(lexicons.get, got["near"].list())))
     if "window" in got:
-        found = replace(found, window=got["window"].integer(least=5, most=400))
+        found = replace(found, window=got["window"].integer(least=1, most=400))
     return found
 
 

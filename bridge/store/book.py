@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bridge import __version__
+from bridge.errors import StoreError
 from bridge.ledger.checkpoint import Checkpoint, Verifier, encode64
 from bridge.ledger.facts import Memory, Owed, drafts, effect_name
 from bridge.ledger.keys import Certificates
@@ -107,12 +110,7 @@ class Book:
         return page
 
     def _about(self) -> dict[str, object]:
-        return {
-            "origin": self.identity.origin,
-            "verifier": str(self.identity.verifier),
-            "custodians": {n: encode64(k) for n, k in sorted(self.identity.custodians.items())},
-            "software": f"bluelamp {__version__}",
-        }
+        return {**_named(self.identity), "software": f"bluelamp {__version__}"}
 
     def _add(self, page: Page, records: Iterable[Record]) -> None:
         for record in records:
@@ -124,6 +122,32 @@ class Book:
     def checkpoint(self) -> Checkpoint:
         """Return what the ledger says of itself now."""
         return Checkpoint(self.identity.origin, self.frontier.size, self.frontier.root())
+
+
+def _named(identity: Identity) -> dict[str, object]:
+    return {
+        "origin": identity.origin,
+        "verifier": str(identity.verifier),
+        "custodians": {n: encode64(k) for n, k in sorted(identity.custodians.items())},
+    }
+
+
+def begun_alike(identity: Identity, genesis: bytes, path: Path) -> None:
+    """Refuse to go on with a ledger that was begun under another name or key, or for others.
+
+    Raises:
+        StoreError: it was; every record from then on would fail verification.
+    """
+    try:
+        begun = msgspec.json.decode(genesis, type=dict[str, object])
+    except msgspec.MsgspecError:
+        raise StoreError(f"The first record of the ledger {path} cannot be read.") from None
+    wrong = [name for name, value in _named(identity).items() if begun.get(name) != value]
+    if wrong:
+        raise StoreError(
+            f"The ledger {path} was begun with another {' and '.join(wrong)} than is configured "
+            "now. Put the configuration back, or begin a new ledger on another path."
+        )
 
 
 def _remember(page: Page, fact: Fact, own: Sequence[Draft]) -> None:

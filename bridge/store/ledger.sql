@@ -98,7 +98,7 @@ SELECT id, rid, sender, action, rule, replaces, unreadable FROM event WHERE id =
 SELECT id FROM event WHERE replaces = ? ORDER BY at, id;
 
 -- name: add_debt
-INSERT INTO debt (key, rid, retention, message, sender, sent_at, since, effect, ciphertext) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT OR IGNORE INTO debt (key, rid, retention, message, sender, sent_at, since, effect, ciphertext) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: debt
 SELECT rid, retention, effect, message FROM debt WHERE key = ?;

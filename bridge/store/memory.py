@@ -107,7 +107,8 @@ class MemoryStore:
         about = self._events[message.event_id][1].rid
         for effect in fact.owes:
             owed = page.debts[key(effect)]
-            self._debts[key(effect)] = (
+            # Owing the same twice is owing it once.
+            self._debts.setdefault(key(effect), (
                 owed,
                 Debt(
                     effect=effect,
@@ -118,7 +119,7 @@ class MemoryStore:
                     since=now,
                     ciphertext=message.ciphertext,
                 ),
-            )
+            ))  # fmt: skip
 
     def _follow_performed(self, page: Page, fact: Performed, now: Ms) -> None:
         name = fact.outcome.key

@@ -31,6 +31,8 @@ class SqliteReader:
             raise StoreError(f"There is no ledger at {path}. Has the bot run yet?")
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            # A note that is not UTF-8 is for `verify` to report, not for us to fall over.
+            self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")
             self._db.execute(SQL["head"]).fetchone()
         except sqlite3.Error as exc:
             raise StoreError(f"The file {path} cannot be read as a ledger: {exc}.") from None

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from bridge.errors import BridgeError, StoreError, StoreLocked
 from bridge.ledger.facts import Owed, decode_effect, encode_effect
+from bridge.ledger.keys import month_of
 from bridge.ledger.merkle import HASH, Frontier, Tiler
 from bridge.model import (
     FINAL,
@@ -39,7 +40,7 @@ from bridge.model import (
 )
 from bridge.ports import Clock, Head, Known
 from bridge.store.anchor import compare, keep_anchor
-from bridge.store.book import Book, Identity, Page
+from bridge.store.book import Book, Identity, Page, begun_alike
 from bridge.store.sql import statements
 
 SQL = statements("ledger.sql")
@@ -158,9 +159,13 @@ class SqliteStore:
         return self._db.execute(SQL[name], values).fetchall()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
+        def alive() -> T:
+            self._check_alive()
+            return work()
+
         self._check_alive()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, alive)
         except sqlite3.Error as exc:
             raise self._die(exc) from None
         except OSError as exc:
@@ -170,7 +175,7 @@ class SqliteStore:
         if self._dead is not None:
             raise self._dead
 
-    def _die(self, exc: Exception) -> BridgeError:
+    def _die(self, exc: BaseException) -> BridgeError:
         """From here on, refuse everything: after a failed write, memory and file may differ."""
         if isinstance(exc, BridgeError):
             self._dead = exc
@@ -206,9 +211,14 @@ class SqliteStore:
         try:
             page = self._book.write(batches, self, now)
             self._keep(page)
+            if page.tag_keys:
+                self._run("drop_tag_keys", month_of(now))
             self._follow(page, now)
             self._run("commit")
-        except BaseException:
+        except BaseException as exc:
+            # Before anything else runs in this thread: a checkpoint that waits must not sign
+            # records that are in memory only.
+            self._die(exc)
             if self._db.in_transaction:
                 self._run("rollback")
             raise
@@ -357,6 +367,8 @@ class SqliteStore:
     def _open_book(self) -> Book:
         row = self._one("head")
         size, peaks, edges = row or (0, b"", b"")
+        if (genesis := self._one("genesis")) is not None:
+            begun_alike(self._identity, genesis[1], self._path)
         try:
             frontier = Frontier(size, [peaks[i : i + HASH] for i in range(0, len(peaks), HASH)])
             tiler = Tiler(size, edges)

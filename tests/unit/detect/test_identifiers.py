@@ -73,9 +73,10 @@ def test_the_range_of_age_identifiers_is_a_parameter() -> None:
     assert ids.vrm_current("ab28 cde", ids.AgeRange(march=28, september=78))
 
 
-def test_a_registration_with_a_letter_that_is_never_issued_fails() -> None:
+def test_a_letter_never_issued_and_a_road_before_a_word_are_no_registrations() -> None:
     assert not ids.vrm_current("qb21 cde", AGES)
-    assert not ids.vrm_letters("n417 qhb", AGES)
+    assert not ids.vrm_letters("a38 for", AGES)
+    assert ids.vrm_letters("p417 khb", AGES)
 
 
 def test_a_registration_that_is_spelt_out_is_put_together() -> None:

@@ -22,7 +22,7 @@ from .shipped import PROJECT, SAMPLE, shipped
 #: What the sample has to meet. It is written by the writer of the rules: it shows that they have
 #: not become worse, and is no proof of how good they are.
 SAMPLE_GATE = (
-    "social.redirect_per_1000<=5 and social.nudge_per_1000<=15"
+    "social.redirect_per_1000<=5 and social.nudge_per_1000<=20"
     " and operational.redirect_recall>=0.80 and operational.nudge_recall>=0.90"
     " and concern.review_recall>=0.70"
 )
