@@ -21,8 +21,8 @@ from bridge.enforce import Enforcer
 from bridge.errors import ConfigError, TransportError
 from bridge.matrix import rooms
 from bridge.matrix.api import Api, quote
-from bridge.matrix.client import LampClient
-from bridge.matrix.identity import Account, cross_sign, pickle_key, sign_in
+from bridge.matrix.device import open_device
+from bridge.matrix.identity import Account
 from bridge.matrix.transport import MatrixTransport
 from bridge.model import (
     Braked,
@@ -43,7 +43,6 @@ from bridge.pipeline import Pipeline
 from bridge.policy import Policy
 from bridge.ports import Store
 from bridge.register import Entry, Lock, People, Register
-from bridge.secret import read_secret
 from bridge.settle import Settler
 from bridge.store.book import Identity
 from bridge.store.sqlite import SqliteStore
@@ -51,9 +50,6 @@ from bridge.sweep import Sweep
 from bridge.texts import Speaker, card
 
 log = structlog.get_logger(__name__)
-
-#: 429s are waited out for so long before a request counts as failed.
-_PATIENCE_S = 60.0
 
 
 def now() -> Ms:
@@ -141,23 +137,9 @@ async def connect(config: Config, approved: Mapping[RoomId, Room]) -> MatrixTran
         token_file=config.token_file,
         password_file=config.password_file,
     )
-    session = await sign_in(account)
-    store = config.state / "crypto"
-    store.mkdir(parents=True, exist_ok=True, mode=0o700)
-    client = LampClient(config.homeserver, session.user_id, store, pickle_key(config.state))
-    client.restore_login(session.user_id, session.device_id, session.token)
-    api = Api(config.homeserver, session.token, patience_s=_PATIENCE_S)
-    transport = MatrixTransport(client, api, approved=approved.__contains__)
+    transport = await open_device(account, approved=approved.__contains__)
     try:
-        await client.tend_keys()
-        await client.upload_fallback_key(api)
-        password = (
-            read_secret(config.password_file, "the bot's password")
-            if config.password_file
-            else None
-        )
-        await cross_sign(client, api, config.state, password)
-        await _enter(api, approved)
+        await _enter(transport.api, approved)
     except BaseException:
         await transport.close()
         raise

@@ -16,9 +16,9 @@ from typing import Any, Self
 from uuid import uuid4
 
 from bridge.errors import TransportError
-from bridge.matrix.api import Api, quote
-from bridge.matrix.client import LampClient
-from bridge.matrix.identity import Account, cross_sign, pickle_key, sign_in
+from bridge.matrix.api import quote
+from bridge.matrix.device import open_device
+from bridge.matrix.identity import Account
 from bridge.matrix.transport import MatrixTransport
 from bridge.model import EventId, Kind, Message, RoomId, UserId
 from bridge.secret import write_secret
@@ -51,10 +51,11 @@ class Phone:
 class Officer:
     """One signed-in person. Joins every room that they are invited to."""
 
-    def __init__(self, user: UserId, transport: MatrixTransport, client: LampClient, api: Api):
+    def __init__(self, user: UserId, transport: MatrixTransport) -> None:
         """Use `Officer.sign_in`."""
         self.user, self.phone = user, Phone()
-        self._transport, self._client, self._api = transport, client, api
+        self.transport = transport
+        self.api = transport.api
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
@@ -64,19 +65,10 @@ class Officer:
         account = Account(
             url=url, user=user, state=folder, token_file=None, password_file=folder / "password"
         )
-        session = await sign_in(account)
-        store = folder / "crypto"
-        store.mkdir(exist_ok=True)
-        client = LampClient(url, session.user_id, store, pickle_key(folder))
-        client.restore_login(session.user_id, session.device_id, session.token)
-        api = Api(url, session.token, patience_s=30)
-        await client.tend_keys()
-        await cross_sign(client, api, folder, password)
-        transport = MatrixTransport(client, api, approved=lambda _: True)
-        return cls(user, transport, client, api)
+        return cls(user, await open_device(account, approved=lambda _: True))
 
     async def _read(self) -> None:
-        async for batch in self._transport.batches(None, ()):
+        async for batch in self.transport.batches(None, ()):
             for message in batch.messages:
                 self.phone.take(message)
 
@@ -98,7 +90,7 @@ class Officer:
             TransportError: nobody has invited us there in time.
         """
         deadline = time.monotonic() + patience_s
-        while room not in self._transport.rooms():
+        while room not in self.transport.rooms():
             if time.monotonic() > deadline:
                 raise TransportError(f"{self.user} was not let into {room}.")
             await asyncio.sleep(_POLL_S)
@@ -125,19 +117,19 @@ class Officer:
 
     async def send(self, room: RoomId, content: Mapping[str, Any]) -> EventId:
         """Send any message, encrypted."""
-        sealed = await self._client.seal(room, "m.room.message", content)
+        sealed = await self.transport.client.seal(room, "m.room.message", content)
         path = f"/_matrix/client/v3/rooms/{quote(room)}/send/m.room.encrypted/{uuid4()}"
-        answer = await self._api.call("PUT", path, sealed)
+        answer = await self.api.call("PUT", path, sealed)
         return EventId(answer["event_id"])
 
     async def fetch(self, room: RoomId, event: EventId) -> dict[str, Any]:
         """Ask the server for an event as it is now."""
         path = f"/_matrix/client/v3/rooms/{quote(room)}/event/{quote(event)}"
-        return await self._api.call("GET", path)
+        return await self.api.call("GET", path)
 
     async def close(self) -> None:
         """Switch the phone off."""
         self._reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reading
-        await self._transport.close()
+        await self.transport.close()

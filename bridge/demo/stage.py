@@ -26,7 +26,7 @@ from bridge.demo.shift import Expected, Line
 from bridge.errors import BridgeError
 from bridge.ledger.opening import Reader
 from bridge.ledger.scope import Scope
-from bridge.model import EventId, RoomId, UserId
+from bridge.model import EventId, Message, RoomId, UserId
 
 Say = Callable[[str], None]
 #: A message that is not removed within this time is counted as left alone.
@@ -84,6 +84,7 @@ class Stage:
         speaker, room = self.officers[line.who], self.social(line.team)
         if line.while_dead:
             self.bot.kill()
+        before = len(self._notes(speaker))
         event = await speaker.say(room, line.text, html=line.html)
         told = Told(line, event, room)
         begun = time.monotonic()
@@ -95,12 +96,21 @@ class Stage:
             await self.bot.start()
             begun = time.monotonic()
         if line.expected is Expected.MOVED:
-            await self._see_moved(told, begun)
+            await self._see_moved(told, begun, notes=before + 1)
         else:
             await self._see_left(told)
         return told
 
-    async def _see_moved(self, told: Told, begun: float) -> None:
+    def _notes(self, officer: Officer) -> list[Message]:
+        """What the bot has told an officer in private about moved messages."""
+        rooms = set(self.rooms.values())
+        return [
+            m
+            for m in officer.phone.messages.values()
+            if m.sender == BOT and m.room not in rooms and "is now in" in m.body
+        ]
+
+    async def _see_moved(self, told: Told, begun: float, *, notes: int) -> None:
         line, event = told.line, told.event
         witness = self.colleague(line)
         if await witness.until(lambda phone: event in phone.removed, _PATIENCE_S):
@@ -116,14 +126,11 @@ class Stage:
                 for m in phone.messages.values()
             )
 
-        def informed(phone: Phone) -> bool:
-            return any(
-                m.sender == BOT and "is now in" in m.body and m.room not in self.rooms.values()
-                for m in phone.messages.values()
-            )
-
         told.copied = await witness.until(copied, _PATIENCE_S)
-        told.informed = await self.officers[line.who].until(informed, _PATIENCE_S)
+        speaker = self.officers[line.who]
+        told.informed = await speaker.until(
+            lambda _: len(self._notes(speaker)) >= notes, _PATIENCE_S
+        )
         if not told.copied:
             told.faults.append("no copy in the secure room")
         if not told.informed:

@@ -50,7 +50,9 @@ class MatrixTransport:
 
     def __init__(self, client: LampClient, api: Api, *, approved: Callable[[RoomId], bool]) -> None:
         """Speak through *client* and *api*; join rooms that *approved* knows when invited."""
-        self._client, self._approved = client, approved
+        #: Keys and encryption.
+        self.client = client
+        self._approved = approved
         #: For what is no message: state, rooms, keys.
         self.api = api
         self._waiting: dict[EventId, Message] = {}
@@ -64,7 +66,7 @@ class MatrixTransport:
     @property
     def user(self) -> UserId:
         """Who we are."""
-        return UserId(self._client.user_id)
+        return UserId(self.client.user_id)
 
     def is_direct(self, room: RoomId) -> bool:
         """Say whether we made this room to speak with one person."""
@@ -72,7 +74,7 @@ class MatrixTransport:
 
     def rooms(self) -> frozenset[RoomId]:
         """The rooms that we are in, as far as the server has told us."""
-        return frozenset(RoomId(room) for room in self._client.rooms)
+        return frozenset(RoomId(room) for room in self.client.rooms)
 
     # In
 
@@ -115,14 +117,14 @@ class MatrixTransport:
 
     async def _tend(self) -> None:
         try:
-            await self._client.tend_keys()
+            await self.client.tend_keys()
         except TransportError as exc:
             log.warning("keys.failed", error=str(exc))
 
     async def _take(self, sync: Mapping[str, Any], since: Cursor | None) -> Batch:
         """Take in one sync response: first what keys it has, then what was said."""
         to_device = (sync.get("to_device") or {}).get("events") or []
-        self._fresh |= self._client.take_to_device(e for e in to_device if isinstance(e, dict))
+        self._fresh |= self.client.take_to_device(e for e in to_device if isinstance(e, dict))
         rooms = sync.get("rooms") or {}
         await self._accept(rooms.get("invite") or {})
         messages: list[Message] = []
@@ -132,9 +134,9 @@ class MatrixTransport:
             messages += said
             gaps += missed
         for room in rooms.get("leave") or {}:
-            self._client.forget_room(room)
+            self.client.forget_room(room)
             self._directs.forget(RoomId(room))
-        self._client.take_key_news(sync)
+        self.client.take_key_news(sync)
         messages += self._retry(self._fresh)
         self._fresh = set()
         return Batch(
@@ -159,7 +161,7 @@ class MatrixTransport:
         events = _events(timeline)
         for event in [*_events(part.get("state") or {}), *events]:
             if isinstance(event.get("state_key"), str):
-                self._client.take_state(room, event)
+                self.client.take_state(room, event)
                 self._directs.take(room, event)
         gaps: list[Gap] = []
         if timeline.get("limited") and since is not None:
@@ -191,7 +193,7 @@ class MatrixTransport:
         if not event.get("content"):
             # Redacted before we came: what it said is gone, and no key will bring it back.
             return translate.plain(room, {**event, "type": "m.room.encrypted.redacted"})
-        inside = self._client.decrypt(room, event)
+        inside = self.client.decrypt(room, event)
         if isinstance(inside, Clear):
             return translate.decrypted(room, event, inside, late=False)
         message = translate.unreadable(room, event, inside)
@@ -205,7 +207,7 @@ class MatrixTransport:
             event = json.loads(message.ciphertext)
             if fresh is not None and event.get("content", {}).get("session_id") not in fresh:
                 continue
-            inside = self._client.decrypt(message.room, event)
+            inside = self.client.decrypt(message.room, event)
             if isinstance(inside, Clear):
                 found.append(translate.decrypted(message.room, event, inside, late=True))
                 del self._waiting[event_id]
@@ -215,11 +217,11 @@ class MatrixTransport:
 
     async def send(self, room: RoomId, post: Post, *, txn: str) -> EventId:
         """Post in *room*, encrypted if the room is."""
-        if room not in self._client.rooms:
+        if room not in self.client.rooms:
             await self._learn(room)
         kind, content = "m.room.message", _content(post)
-        if self._client.rooms[room].encrypted:
-            content = await self._client.seal(room, kind, content)
+        if self.client.rooms[room].encrypted:
+            content = await self.client.seal(room, kind, content)
             kind = "m.room.encrypted"
         path = f"/_matrix/client/v3/rooms/{quote(room)}/send/{kind}/{quote(txn)}"
         answer = await self.api.call("PUT", path, {**content, DEBT_FIELD: txn})
@@ -241,7 +243,7 @@ class MatrixTransport:
             for event in page.get("chunk") or []:
                 if event.get("origin_server_ts", 0) < since:
                     return None
-                ours = event.get("sender") == self._client.user_id
+                ours = event.get("sender") == self.client.user_id
                 if ours and event.get("content", {}).get(DEBT_FIELD) == txn:
                     return EventId(event["event_id"])
             start = page.get("end") or ""
@@ -255,7 +257,7 @@ class MatrixTransport:
         await self._oriented.wait()
         async with self._creating:
             room, changed = await self._directs.with_user(user)
-            if changed or room not in self._client.rooms:
+            if changed or room not in self.client.rooms:
                 # A sync may show a room before all of its first events: ask for the whole state,
                 # or the invited person would get no keys.
                 await self._learn(room)
@@ -270,7 +272,7 @@ class MatrixTransport:
             served = await self.api.call("GET", path)
         if served.get("type") != "m.room.encrypted":
             return translate.plain(room, served)
-        inside = self._client.decrypt(room, served)
+        inside = self.client.decrypt(room, served)
         if isinstance(inside, Dark):
             raise NotFound(f"The event {event} cannot be read again: {inside.reason}.")
         return translate.decrypted(room, served, inside, late=False)
@@ -279,12 +281,12 @@ class MatrixTransport:
         """Ask for the state of a room that the syncs have not told us all about yet."""
         path = f"/_matrix/client/v3/rooms/{quote(room)}/state"
         for event in await self.api.call_list("GET", path):
-            self._client.take_state(room, event)
+            self.client.take_state(room, event)
             self._directs.take(room, event)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self.client.close()
         await self.api.close()
 
 

@@ -139,7 +139,7 @@ async def test_a_room_that_the_bot_cannot_enter_does_not_stop_it_from_serving_th
 ) -> None:
     """It says which room, and what to do; the plan shows it, too."""
     gwen = town.gwen
-    answer = await gwen._api.call(
+    answer = await gwen.api.call(
         "POST", "/_matrix/client/v3/createRoom", {"name": "Closed", "preset": "private_chat"}
     )
     closed = answer["room_id"]
@@ -171,7 +171,7 @@ async def test_a_room_that_the_bot_cannot_enter_does_not_stop_it_from_serving_th
 async def test_a_power_level_that_is_too_low_is_referred_to_a_person(town: Town) -> None:
     """In a room that somebody else made, the bot copies, cannot remove, and says so."""
     gwen, server = town.gwen, town.stage.homeserver
-    answer = await gwen._api.call(
+    answer = await gwen.api.call(
         "POST",
         "/_matrix/client/v3/createRoom",
         {
@@ -219,4 +219,4 @@ async def test_a_power_level_that_is_too_low_is_referred_to_a_person(town: Town)
         api = Api(town.stage.homeserver.url)
         await api.close()
         await town.bot_runs()
-        await gwen._api.call("POST", f"/_matrix/client/v3/rooms/{quote(room)}/leave", {})
+        await gwen.api.call("POST", f"/_matrix/client/v3/rooms/{quote(room)}/leave", {})

@@ -177,7 +177,7 @@ async def test_no_words_of_a_message_lie_on_the_bots_host(town: Town) -> None:
 
 async def test_the_bots_device_is_signed_by_its_own_identity(town: Town) -> None:
     """Strict clients send keys to no other device."""
-    answer = await town.asha._api.call(
+    answer = await town.asha.api.call(
         "POST", "/_matrix/client/v3/keys/query", {"device_keys": {BOT: []}}
     )
     ((_, device),) = answer["device_keys"][BOT].items()
