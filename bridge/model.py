@@ -67,6 +67,16 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A file that lies on the server, encrypted or not."""
+
+    #: file or thumbnail.
+    part: str
+    #: Where it lies: mxc://server/id.
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One event of a room's timeline, as far as we could read it."""
 
@@ -81,8 +91,14 @@ class Message:
     body: str = ""
     #: The same with its HTML, where the sender's client gave one; may say something else.
     formatted: str = ""
+    #: Other words that it carries, each with the name of its part: filename, location …
+    extra: tuple[tuple[str, str], ...] = ()
+    media: tuple[Media, ...] = ()
     #: The event that this one edits, if it is an edit.
     replaces: EventId | None = None
+    #: Which Megolm session it was encrypted with and which message of it; no two may share both.
+    session: str = ""
+    index: int = -1
     #: The whole decrypted content as canonical JSON; for UNREADABLE the event as served.
     content: bytes = b"{}"
     #: The event as it lies on the server, still encrypted; empty if it never was.
@@ -122,7 +138,7 @@ class Finding:
     #: Offsets in characters into the raw text of `part`.
     start: int
     end: int
-    #: Which text of the message: body or formatted.
+    #: Which text of the message: body, formatted, or the name of an extra one.
     part: str = "body"
     #: 0 to 100; how sure the rule is after evidence and checks.
     confidence: int = 0

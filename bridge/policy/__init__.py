@@ -121,6 +121,9 @@ class Policy:
             seen = self.engine.sight(body)
         if message.formatted:
             seen += self._look_formatted(message.formatted, body[start:])
+        for part, words in message.extra:
+            found = self.engine.sight(words)
+            seen += tuple(dataclasses.replace(one, part=part) for one in found)
         return seen
 
     def _look_formatted(self, formatted: str, body: str) -> tuple[Sighting, ...]:

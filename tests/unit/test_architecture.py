@@ -44,7 +44,7 @@ KNOWS = {
     "store": "errors model ledger ports",
     # putting it together
     "config": "errors model nodes secret policy ledger register store",
-    "app": "errors model secret control policy register ports texts pipeline enforce settle sweep "
+    "app": "errors model control policy register ports texts pipeline enforce settle sweep "
     "matrix store config",
     "demo": "errors model secret control ledger matrix config cli",
     "cli": "errors model log secret control detect policy ledger register matrix store config app "
