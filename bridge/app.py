@@ -9,20 +9,20 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from bridge import __version__, control
-from bridge.config import Config, load_identity, load_policies, load_register
+from bridge.config import Config, load_identity, load_policies, load_register, save_lock
 from bridge.control import Answer, Order
 from bridge.enforce import Enforcer
-from bridge.errors import ConfigError, TransportError
+from bridge.errors import BridgeError, ConfigError, TransportError
 from bridge.matrix import rooms
 from bridge.matrix.api import Api, quote
 from bridge.matrix.device import open_device
-from bridge.matrix.identity import Account
+from bridge.matrix.identity import Account, sign_in
 from bridge.matrix.transport import MatrixTransport
 from bridge.model import (
     Braked,
@@ -130,14 +130,7 @@ async def connect(config: Config, approved: Mapping[RoomId, Room]) -> MatrixTran
     Raises:
         TransportError: the homeserver is not there or refuses.
     """
-    account = Account(
-        url=config.homeserver,
-        user=config.user,
-        state=config.state,
-        token_file=config.token_file,
-        password_file=config.password_file,
-    )
-    transport = await open_device(account, approved=approved.__contains__)
+    transport = await open_device(_account(config), approved=approved.__contains__)
     try:
         await _enter(transport.api, approved)
     except BaseException:
@@ -162,11 +155,41 @@ async def compare_rooms(api: Api, config: Config, policy: Policy) -> rooms.Plan:
     return await rooms.plan(api, register, people, lock, bot=config.user, card=notice)
 
 
+async def plan_register(config: Config) -> rooms.Plan:
+    """Sign in as the bot and say how the server differs from the register."""
+    async with await _as_bot(config) as api:
+        return await compare_rooms(api, config, load_policies(config.policies, clock=None))
+
+
+async def apply_register(config: Config, progress: Callable[[str], None]) -> rooms.Plan:
+    """Make the server as the register says; return what remains to be done by people."""
+    async with await _as_bot(config) as api:
+        planned = await compare_rooms(api, config, load_policies(config.policies, clock=None))
+        return await rooms.apply(
+            api, planned, save=lambda lock: save_lock(config, lock), progress=progress
+        )
+
+
+async def _as_bot(config: Config) -> Api:
+    session = await sign_in(_account(config))
+    return Api(config.homeserver, session.token)
+
+
+def _account(config: Config) -> Account:
+    return Account(
+        url=config.homeserver,
+        user=config.user,
+        state=config.state,
+        token_file=config.token_file,
+        password_file=config.password_file,
+    )
+
+
 async def _report_problems(parts: Parts, api: Api) -> None:
     """Say once, after starting, what in the rooms only people can put right."""
     try:
         planned = await compare_rooms(api, parts.config, parts.policy)
-    except TransportError as exc:
+    except BridgeError as exc:
         log.warning("rooms.not_compared", error=str(exc))
         return
     for difference in planned.problems:
@@ -238,11 +261,11 @@ async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None
     server = await control.listen(config.socket, orders.obey)
     log.info("started", user=config.user, rooms=len(parts.rooms), rehearse=config.rehearse,
              policy=parts.policy.revision[:12])  # fmt: skip
+    look = asyncio.ensure_future(_report_problems(parts, transport.api))
     try:
-        look = asyncio.ensure_future(_report_problems(parts, transport.api))
         await _until_stopped(pipeline.run(), settler.run(), sweep.run())
-        look.cancel()
     finally:
+        look.cancel()
         server.close()
         config.socket.unlink(missing_ok=True)
     await store.append([Noted(text="bluelamp stopped")])
@@ -297,7 +320,7 @@ class Orders:
         if self.settler is not None:
             self.settler.wake()
         if on:
-            return Answer(ok=True, text=f"Paused in {where}. Messages are still recorded.")
+            return Answer(ok=True, text=f"Paused in {where}. Recording goes on.")
         waived = f" {len(facts) - 1} things that were owed are waived." if order.waive else ""
         return Answer(ok=True, text=f"Acting again in {where}.{waived}")
 

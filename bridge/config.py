@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bridge.errors import ConfigError, LedgerError
+from bridge.errors import ConfigError, LedgerError, PolicyError
 from bridge.ledger.checkpoint import Verifier, decode64, encode64
 from bridge.ledger.keys import Bundle, Certificates
 from bridge.model import UserId
@@ -101,6 +101,12 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: something in it is wrong, with its line.
     """
+    if not path.exists():
+        raise ConfigError(
+            str(path),
+            None,
+            "there is no configuration here; name one with -c, or copy config.example.yaml",
+        )
     top = parse(read_text(path, "the configuration"), str(path)).mapping(
         required=("homeserver", "force", "custodians"),
         optional=("state", "policies", "rooms", "people", "ledger", "brake", "rehearse"),
@@ -200,7 +206,10 @@ def load_policies(folder: Path, *, clock: Callable[[], float] | None = time.perf
     }
     if not files:
         raise ConfigError(str(folder), None, "there are no policy files (*.yaml) in this folder")
-    return load(files, clock=clock)
+    try:
+        return load(files, clock=clock)
+    except PolicyError as exc:
+        raise PolicyError(str(folder / exc.source), exc.line, exc.problem) from None
 
 
 def load_register(config: Config) -> tuple[Register, People, Lock]:

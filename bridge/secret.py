@@ -20,8 +20,10 @@ def read_secret(path: Path, what: str) -> str:
     try:
         text = path.read_text(encoding="utf-8").strip()
         mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(str(path), None, f"{what} cannot be read: {exc}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), None, f"{what} is not text") from None
+    except OSError as exc:
+        raise ConfigError(str(path), None, f"{what} cannot be read: {exc.strerror}") from None
     if not text:
         raise ConfigError(str(path), None, f"{what} should be in this file, but it is empty")
     if mode & 0o077:

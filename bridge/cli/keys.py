@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,13 @@ import msgspec
 import typer
 
 from bridge.cli.common import ConfigOption, config_path, out
-from bridge.config import load_config, load_policies, read_text
+from bridge.config import load_config, load_policies
 from bridge.errors import ConfigError, UsageError
 from bridge.ledger.checkpoint import decode64, encode64
 from bridge.ledger.keys import Custodian
-from bridge.ledger.vault import SHARE_BYTES, lock, unlock
+from bridge.ledger.vault import SHARE_BYTES, lock
 from bridge.policy import Policy
+from bridge.reading import open_vault
 from bridge.secret import read_secret, write_secret
 
 cli = typer.Typer(help="A custodian's keys to content.", no_args_is_help=True)
@@ -28,6 +30,20 @@ ShareOption = Annotated[
 PassphraseOption = Annotated[
     Path | None,
     typer.Option(help="A file with the passphrase; without one you are asked.", show_default=False),
+]
+VaultsOption = Annotated[
+    list[Path], typer.Option("--vault", help="A custodian's vault file; repeat for a second one.")
+]
+SharesOption = Annotated[
+    list[Path], typer.Option("--share", help="The share file that belongs to it; repeat likewise.")
+]
+PassphrasesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--passphrase-file",
+        help="A file with its passphrase; without one you are asked.",
+        show_default=False,
+    ),
 ]
 MonthsOption = Annotated[int, typer.Option(min=1, max=60, help="How many months ahead.")]
 PoliciesOption = Annotated[
@@ -89,7 +105,7 @@ def issue(
     """Make and certify the keys of the coming months that are missing."""
     passphrase = _passphrase(passphrase_file, fresh=False)
     own = decode64(read_secret(share, "the share"))
-    custodian = unlock(read_text(vault, "the vault").encode(), passphrase, own)
+    custodian = open_vault(vault, share, passphrase)
     count = _issue(custodian, _policy(context, config, policies), months)
     write_secret(vault, lock(custodian, passphrase, own).decode())
     certificates.write_bytes(msgspec.json.encode(custodian.bundle()))
@@ -105,18 +121,30 @@ def _issue(custodian: Custodian, policy: Policy, months: int) -> int:
     )
 
 
-def unlock_vault(vault: Path, share: Path, passphrase_file: Path | None) -> Custodian:
-    """Open a custodian's vault, asking for the passphrase unless a file has it."""
-    own = decode64(read_secret(share, "the share"))
-    raw = read_text(vault, "the vault").encode()
-    return unlock(raw, _passphrase(passphrase_file, fresh=False), own)
+def unlock_vaults(
+    vaults: Sequence[Path], shares: Sequence[Path], passphrases: Sequence[Path]
+) -> list[Custodian]:
+    """Open custodians' vaults, asking for each passphrase unless files have them."""
+    if len(vaults) != len(shares) or len(passphrases) not in {0, len(vaults)}:
+        raise UsageError("Give one --share, and one or no --passphrase-file, for each --vault.")
+    files: list[Path | None] = list(passphrases) or [None] * len(vaults)
+    return [
+        open_vault(vault, share, _passphrase(file, fresh=False, whose=str(vault)))
+        for vault, share, file in zip(vaults, shares, files, strict=True)
+    ]
 
 
-def _passphrase(file: Path | None, *, fresh: bool) -> str:
+def _passphrase(file: Path | None, *, fresh: bool, whose: str = "") -> str:
     if file is not None:
         passphrase = read_secret(file, "the passphrase")
     else:
-        passphrase = str(typer.prompt("Passphrase", hide_input=True, confirmation_prompt=fresh))
+        passphrase = str(
+            typer.prompt(
+                f"Passphrase of {whose}" if whose else "Passphrase",
+                hide_input=True,
+                confirmation_prompt=fresh,
+            )
+        )
     if fresh and len(passphrase) < SHORTEST:
         raise ConfigError(
             str(file or "passphrase"), None, f"it needs at least {SHORTEST} characters"
@@ -126,5 +154,11 @@ def _passphrase(file: Path | None, *, fresh: bool) -> str:
 
 def _policy(context: typer.Context, config: Path | None, policies: Path | None) -> Policy:
     if policies is None:
-        policies = load_config(config_path(context, config)).policies
+        path = config_path(context, config)
+        if not path.exists():
+            raise UsageError(
+                "Give --policies FOLDER: the keys are made for the retention classes of the "
+                "policies, and there is no configuration yet that would name them."
+            )
+        policies = load_config(path).policies
     return load_policies(policies, clock=None)

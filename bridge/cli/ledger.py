@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,18 +13,15 @@ from rich.progress import Progress
 
 from bridge import app
 from bridge.cli.common import ConfigOption, configuration, err, out
-from bridge.cli.keys import PassphraseOption, ShareOption, VaultOption, unlock_vault
-from bridge.config import Config, load_identity, load_policies, load_register, verifier_file
-from bridge.errors import CannotOpen, ConfigError, LedgerError
-from bridge.ledger.checkpoint import Verifier
+from bridge.cli.keys import PassphrasesOption, SharesOption, VaultsOption, unlock_vaults
+from bridge.config import Config, load_register
+from bridge.errors import UsageError
 from bridge.ledger.opening import Reader
-from bridge.ledger.record import Header
-from bridge.ledger.scope import Scope, parse_scope
-from bridge.ledger.verify import Evidence, Report, verify
+from bridge.ledger.scope import parse_scope
+from bridge.ledger.verify import Report
 from bridge.model import Viewed
-from bridge.register import Lock, Register
-from bridge.store.reader import SqliteReader
-from bridge.store.sqlite import SqliteStore
+from bridge.reading import check_ledger, consultations, opened, record_look
+from bridge.register import Lock, People, Register
 
 cli = typer.Typer(help="The sealed record.", no_args_is_help=True)
 
@@ -42,7 +38,14 @@ def verify_ledger(
 ) -> None:
     """Check every record. Exit 0 sound · 1 tampered · 2 sound with an unwitnessed tail."""
     loaded = configuration(context, config)
-    report = check_ledger(loaded, tuple(checkpoint or ()))
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("verifying", total=None)
+        report = check_ledger(
+            loaded,
+            tuple(checkpoint or ()),
+            now=app.now(),
+            progress=lambda done, size: bar.update(task, completed=done, total=size),
+        )
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(_as_json(report))).decode())
     else:
@@ -51,52 +54,6 @@ def verify_ledger(
         raise typer.Exit(1)
     if report.unwitnessed_tail:
         raise typer.Exit(2)
-
-
-def check_ledger(config: Config, checkpoints: tuple[Path, ...] = ()) -> Report:
-    """Verify the ledger of *config* against its anchor and *checkpoints*."""
-    reader = SqliteReader(config.ledger)
-    try:
-        reader.snapshot()
-        outside = [(str(path), _note(path)) for path in checkpoints]
-        if config.anchor is not None and config.anchor.exists():
-            outside.append((f"the anchor {config.anchor}", _note(config.anchor)))
-        evidence = Evidence(
-            verifier=_pinned(config),
-            tiles=reader.tiles(),
-            checkpoints=reader.checkpoints(),
-            outside=outside,
-            edge=reader.edge(),
-            identities={one.name: one.identity for one in config.custodians},
-            now=app.now(),
-        )
-        size = reader.size()
-        with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-            task = progress.add_task("verifying", total=size)
-            return verify(
-                reader.rows(),
-                evidence,
-                progress=lambda done: progress.update(task, completed=done),
-            )
-    finally:
-        reader.close()
-
-
-def _pinned(config: Config) -> Verifier | None:
-    path = verifier_file(config)
-    if not path.exists():
-        return None
-    try:
-        return Verifier.parse(path.read_text(encoding="utf-8"))
-    except LedgerError as exc:
-        raise ConfigError(str(path), None, str(exc)) from None
-
-
-def _note(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(str(path), None, f"the checkpoint cannot be read: {exc}") from None
 
 
 def _as_json(report: Report) -> dict[str, Any]:
@@ -151,72 +108,48 @@ def open_records(
         str, typer.Option(help="Such as 'room:\"Response A social\" from:2026-11-22'.")
     ],
     purpose: Annotated[str, typer.Option(help="What you read it for; it is recorded.")],
-    vault: VaultOption,
-    share: ShareOption,
+    vault: VaultsOption,
+    share: SharesOption,
     config: ConfigOption = None,
     case: Annotated[str, typer.Option(help="A case reference; it is recorded.")] = "",
-    passphrase_file: PassphraseOption = None,
+    passphrase_file: PassphrasesOption = None,
 ) -> None:
-    """Read records with the custodian's key. The look is recorded before anything is shown."""
+    """Read records with the custodians' keys. The look is recorded before anything is shown."""
+    if not purpose.strip():
+        raise UsageError("Say what you read it for: --purpose is recorded with the look.")
     loaded = configuration(context, config)
-    register, _, lock = load_register(loaded)
-    wanted = parse_scope(scope, loaded.zone, lambda name: _room_id(register, lock, name))
-    custodian = unlock_vault(vault, share, passphrase_file)
+    register, people, lock = load_register(loaded)
+    wanted = parse_scope(
+        scope,
+        loaded.zone,
+        room_id=lambda name: _room_id(register, lock, name),
+        person_id=lambda name: _person_id(people, name),
+    )
+    custodians = unlock_vaults(vault, share, passphrase_file or [])
     names = tuple(sorted(one.name for one in loaded.custodians))
-    reader = Reader(loaded.origin, names, [custodian])
-    look = Viewed(
-        who=getpass.getuser(), role=f"custodian {custodian.name}", scope=scope, purpose=purpose,
-        case=case,
-    )  # fmt: skip
-    asyncio.run(_record(loaded, look))
+    reader = Reader(loaded.origin, names, custodians)
+    role = " and ".join(f"custodian {one.name}" for one in custodians)
+    look = Viewed(who=getpass.getuser(), role=role, scope=scope, purpose=purpose, case=case)
+    asyncio.run(record_look(loaded, look, clock=app.now))
     shown, closed = 0, 0
     for header, body in opened(loaded, reader, wanted):
         if body is None:
             closed += 1
             continue
         shown += 1
-        typer.echo(msgspec.json.encode({**header, "opened": msgspec.Raw(body)}).decode())
-    err.print(f"{shown} records shown. This look is recorded in {_consultations(loaded)}.")
+        inside, _, _ = body.partition(b"\n")  # a file's own bytes come after its first line
+        typer.echo(msgspec.json.encode({**header, "opened": msgspec.Raw(inside)}).decode())
+    err.print(f"{shown} records shown. This look is recorded in {consultations(loaded)}.")
     if closed:
         err.print(f"{closed} records of this scope do not open with this key.", style="yellow")
         raise typer.Exit(2)
 
 
-def opened(config: Config, reader: Reader, scope: Scope) -> Iterator[tuple[Header, bytes | None]]:
-    """Yield the records of *scope*, each with what is inside, or None if it does not open."""
-    store = SqliteReader(config.ledger)
-    try:
-        for row in store.rows():
-            header = msgspec.json.decode(row.header, type=dict[str, str | int])
-            try:
-                reader.learn(header, row.body or b"")
-                if scope.covers(header, reader):
-                    yield header, reader.open(header, row.body or b"")
-            except CannotOpen:
-                if scope.covers(header, reader):
-                    yield header, None
-    finally:
-        store.close()
-
-
-def _consultations(config: Config) -> Path:
-    return config.ledger.with_name("consultations.db")
-
-
-async def _record(config: Config, look: Viewed) -> None:
-    """Record the look in the consultation ledger: same code, own file and name."""
-    identity = load_identity(config, load_policies(config.policies, clock=None))
-    store = SqliteStore(
-        _consultations(config),
-        identity.renamed(f"{config.origin}/consultations"),
-        app.now,
-        anchor=None,
-    )
-    try:
-        await store.append([look])
-        await store.checkpoint()
-    finally:
-        await store.close()
+def _person_id(people: People, name: str) -> str | None:
+    for person in people.persons.values():
+        if name in {person.id, person.name, person.collar}:
+            return person.id
+    return name if name.startswith("@") and ":" in name else None
 
 
 def _room_id(register: Register, lock: Lock, name: str) -> str | None:

@@ -16,6 +16,8 @@ from bridge.cli import demo, keys, ledger, policy, rooms
 from bridge.cli.common import ConfigOption, config_path, configuration, err, out
 from bridge.config import Config, load_certificates, load_config, load_policies, load_register
 from bridge.errors import BridgeError, UsageError
+from bridge.secret import read_secret
+from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
 
 cli = typer.Typer(
@@ -80,6 +82,10 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
     out.print(f"{loaded.people}: good; {len(people.persons)} people")
     made = len(register.resolve(lock))
     out.print(f"{loaded.rooms}: good; {len(register.rooms)} rooms, {made} made on the server")
+    secret = loaded.token_file or loaded.password_file
+    if secret is not None:
+        read_secret(secret, "the bot's token or password")
+        out.print(f"{secret}: good; only you may read it")
     certificates = load_certificates(loaded)
     for retention in sorted(policies.retention):
         certificates.recipients(retention, app.now())
@@ -118,8 +124,18 @@ def resume(
 
 @cli.command()
 def status(context: typer.Context, config: ConfigOption = None) -> None:
-    """Say how the bot is doing."""
-    _order(configuration(context, config), control.Order(do="status"))
+    """Say how the bot is doing. Exit 0 if it runs, 2 if not."""
+    loaded = configuration(context, config)
+    answer = asyncio.run(control.ask(loaded.socket, control.Order(do="status")))
+    if answer is not None:
+        out.print(answer.text)
+        return
+    size = (
+        f"{SqliteReader(loaded.ledger).size()} records" if loaded.ledger.exists() else "no ledger"
+    )
+    out.print(f"The bot is not running. There is {size}." if size == "no ledger" else
+              f"The bot is not running. Its ledger has {size}.")  # fmt: skip
+    raise typer.Exit(2)
 
 
 def _one_of(room: str | None, everywhere: bool) -> None:
@@ -144,9 +160,12 @@ async def _ask(config: Config, order: control.Order) -> control.Answer:
     try:
         orders = app.Orders(store=store, settler=None, rooms=parts.rooms)
         answer = await orders.obey(order)
+        await store.checkpoint()
     finally:
         await store.close()
-    return control.Answer(ok=answer.ok, text=f"The bot is not running. {answer.text}")
+    return control.Answer(
+        ok=answer.ok, text=f"The bot is not running; for when it does: {answer.text}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,6 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = cli(args=arguments, prog_name="bluelamp", standalone_mode=False)
     except typer.TyperException as exc:
+        if type(exc).__name__ == "NoArgsIsHelpError":
+            out.print(exc.format_message(), markup=False)
+            return 0
         err.print(f"{exc.format_message()} (see 'bluelamp --help')", markup=False)
         return UsageError.exit_code
     except typer.Abort:

@@ -15,12 +15,12 @@ from bridge.cli.common import ConfigOption, config_path, err, out
 from bridge.config import load_config, load_policies, read_text
 from bridge.detect.rules import Channel
 from bridge.errors import UsageError
-from bridge.model import Action, RoomClass
+from bridge.model import JUDGED, Action, RoomClass
 from bridge.policy import Policy
 from bridge.policy.corpus import Label, read_corpus
 from bridge.policy.explain import Explanation, explain
 from bridge.policy.gate import gate
-from bridge.policy.measure import Measurement, measure
+from bridge.policy.measure import Measurement, compare, measure
 
 cli = typer.Typer(help="Try and measure policies.", no_args_is_help=True)
 
@@ -65,7 +65,7 @@ def _show(found: Explanation) -> None:
     if found.seen:
         table = Table(box=None, pad_edge=False)
         for name in ("rule", "what it is", "family", "sure", "at", "from"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for one in found.seen:
             place = f"{one.start} to {one.end}" + ("" if one.view == "plain" else f" ({one.view})")
             table.add_row(
@@ -73,6 +73,9 @@ def _show(found: Explanation) -> None:
             )
         out.print(table)
     verdict = found.verdict
+    if found.cls not in JUDGED:
+        out.print(f"Messages in {found.cls.value} rooms are recorded and not judged.")
+        return
     out.print(
         f"score {found.scores[Channel.OPERATIONAL]} (nudge from {found.nudge}, move from "
         f"{found.redirect}) in a {found.cls.value} room: ",
@@ -94,6 +97,10 @@ def measure_policy(
     config: ConfigOption = None,
     policies: PoliciesOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="A folder of other policies; say what they would do otherwise."),
+    ] = None,
     bounds: Annotated[
         str | None,
         typer.Option("--gate", help="Such as 'social.redirect_per_1000<=5'; exit 1 if not met."),
@@ -109,6 +116,11 @@ def measure_policy(
         typer.echo(msgspec.json.format(msgspec.json.encode(measured.as_json())).decode())
     else:
         _report(measured)
+    if baseline is not None:
+        before = measure(load_policies(baseline), labelled, clock=time.perf_counter)
+        change = compare(before, measured)
+        err.print(f"newly matched: {', '.join(change.newly_matched) or 'none'}")
+        err.print(f"no longer matched: {', '.join(change.no_longer_matched) or 'none'}")
     if bounds is None:
         return
     missed = [bound for bound in gate(measured, bounds) if not bound.holds]

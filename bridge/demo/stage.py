@@ -15,8 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.cli.keys import unlock_vault
-from bridge.cli.ledger import check_ledger, opened
+from bridge.app import apply_register, now
 from bridge.config import Config, load_config, load_register
 from bridge.demo.bot import BotProcess
 from bridge.demo.force import BOT, OFFICERS, SUPERVISOR, Force, found
@@ -27,6 +26,8 @@ from bridge.errors import BridgeError
 from bridge.ledger.opening import Reader
 from bridge.ledger.scope import Scope
 from bridge.model import EventId, Message, RoomId, UserId
+from bridge.reading import check_ledger, open_vault, opened
+from bridge.secret import read_secret
 
 Say = Callable[[str], None]
 #: A message that is not removed within this time is counted as left alone.
@@ -146,7 +147,7 @@ class Stage:
     async def keep(self, tolds: list[Told]) -> list[str]:
         """Stop the bot and hold its ledger against what was said; return what is wrong."""
         self.bot.stop()
-        report = await asyncio.to_thread(check_ledger, self.config)
+        report = await asyncio.to_thread(lambda: check_ledger(self.config, now=now()))
         faults = [f"the ledger does not verify: {one.what}" for one in report.failures]
         if report.unwitnessed_tail:
             faults.append(f"{report.unwitnessed_tail} records are in no checkpoint")
@@ -158,7 +159,8 @@ class Stage:
 
     def _recorded(self) -> set[str]:
         """Read with the custodian's key which events are on record."""
-        custodian = unlock_vault(self.force.vault, self.force.share, self.force.passphrase)
+        passphrase = read_secret(self.force.passphrase, "the passphrase")
+        custodian = open_vault(self.force.vault, self.force.share, passphrase)
         reader = Reader(self.config.origin, (custodian.name,), [custodian])
         events: set[str] = set()
         everything = Scope(text="everything", clear={"kind": "message"})
@@ -225,8 +227,6 @@ def _register(homeserver: Homeserver, force: Force) -> None:
 
 
 async def _make_rooms(force: Force) -> None:
-    from bridge.cli.rooms import apply_register  # noqa: PLC0415 - the command's own code
-
     left = await apply_register(load_config(force.config), lambda _: None)
     if left.differences:
         raise BridgeError(f"The rooms could not be made: {left}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bridge.errors import UsageError
 from bridge.ledger.opening import Reader
-from bridge.ledger.record import PLAIN, Header
+from bridge.ledger.record import PLAIN, Header, Kind
 
 #: Words whose value is compared with a clear field of the header.
 _CLEAR = {"rule": "rule", "action": "action", "rid": "rid", "kind": "kind", "class": "class"}
@@ -47,8 +47,14 @@ class Scope:
         return self.person is None or reader.matches(header, "sender", self.person)
 
 
-def parse_scope(text: str, zone: datetime.tzinfo, room_id: Callable[[str], str | None]) -> Scope:
-    """Read a scope; days are of *zone*, and *room_id* finds a room by its name or id.
+def parse_scope(
+    text: str,
+    zone: datetime.tzinfo,
+    *,
+    room_id: Callable[[str], str | None],
+    person_id: Callable[[str], str | None],
+) -> Scope:
+    """Read a scope; days are of *zone*, *room_id* and *person_id* find ids by name or id.
 
     Raises:
         UsageError: a word is unknown, or the scope is empty (empty means no).
@@ -72,10 +78,15 @@ def parse_scope(text: str, zone: datetime.tzinfo, room_id: Callable[[str], str |
     room = room_id(got["room"]) if "room" in got else None
     if "room" in got and room is None:
         raise UsageError(f"there is no room {got['room']!r} on the register")
+    person = person_id(got["person"]) if "person" in got else None
+    if "person" in got and person is None:
+        raise UsageError(f"there is no person {got['person']!r}; give their Matrix id or full name")
+    if got.get("kind", Kind.NOTE) not in list(Kind):
+        raise UsageError(f"there is no kind {got['kind']!r}; there are: {', '.join(Kind)}")
     return Scope(
         text=text,
         room=room,
-        person=got.get("person"),
+        person=person,
         start=_day(got["from"], zone, 0) if "from" in got else None,
         end=_day(got["to"], zone, 1) if "to" in got else None,
         clear={_CLEAR[name]: value for name, value in got.items() if name in _CLEAR},

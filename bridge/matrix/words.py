@@ -1,7 +1,7 @@
 """Everything that some client might show of an event: words, names of files, and the files.
 
-Total: a member chooses these bytes, so nothing here may raise. What is of the wrong type is
-spelt out as JSON rather than passed over, because some client will show it.
+Never raises: a member chooses these bytes. What is of the wrong type is spelt out as JSON rather
+than passed over, because some client will show it.
 """
 
 from __future__ import annotations

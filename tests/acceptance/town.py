@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bridge.cli.keys import unlock_vault
-from bridge.cli.ledger import check_ledger, opened
+from bridge.app import now
 from bridge.demo.force import BOT
 from bridge.demo.officer import Officer
 from bridge.demo.stage import Stage
@@ -20,6 +19,8 @@ from bridge.ledger.opening import Reader
 from bridge.ledger.record import Header
 from bridge.ledger.scope import Scope
 from bridge.model import EventId, Message, RoomId
+from bridge.reading import check_ledger, open_vault, opened
+from bridge.secret import read_secret
 
 #: Letters of plates: none of those that a registration never has.
 _LETTERS = "ABCDEFGHJKLMNOPRSTUVWXY"
@@ -115,7 +116,8 @@ class Town:
     def ledger(self) -> list[Kept]:
         """Everything, opened with the custodian's key."""
         force, config = self.stage.force, self.stage.config
-        custodian = unlock_vault(force.vault, force.share, force.passphrase)
+        passphrase = read_secret(force.passphrase, "the passphrase")
+        custodian = open_vault(force.vault, force.share, passphrase)
         reader = Reader(config.origin, (custodian.name,), [custodian])
         everything = Scope(text="everything", clear={})
         return [
@@ -131,7 +133,7 @@ class Town:
         return [r for r in records if {r.header["rid"], r.header.get("ref")} & (about | debts)]
 
     def sound(self) -> bool:
-        return check_ledger(self.stage.config).ok
+        return check_ledger(self.stage.config, now=now()).ok
 
     def counted(self, kept: list[Kept]) -> Counter[tuple[str, str, str]]:
         return Counter(
