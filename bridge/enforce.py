@@ -10,15 +10,34 @@ import asyncio
 from dataclasses import dataclass
 from typing import assert_never
 
+import structlog
+
 from bridge.errors import NotFound, NotPermitted, TransportError
-from bridge.model import Copy, Debt, EventId, Notify, Outcome, Redact, Refer, RoomId, Status, key
+from bridge.model import (
+    Copy,
+    Debt,
+    EventId,
+    Keep,
+    Message,
+    Notify,
+    Outcome,
+    Redact,
+    Refer,
+    RoomId,
+    Status,
+    key,
+)
 from bridge.ports import Post, Transport
 from bridge.texts import Speaker
+
+log = structlog.get_logger(__name__)
 
 #: A copy that takes longer does not keep a leak open (invariant 3).
 COPY_S = 5.0
 #: Any other effect is given up for now after so long.
 EFFECT_S = 30.0
+#: Fetching or copying a file.
+FILE_S = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,43 +48,36 @@ class Enforcer:
     speaker: Speaker
     rehearse: bool = False
 
-    async def perform(self, debt: Debt, *, look_first: bool) -> Outcome:
-        """Do what is owed and say how it went.
+    async def perform(self, debt: Debt, *, look_first: bool) -> tuple[Outcome, bytes | None]:
+        """Do what is owed; say how it went, and give the file if that was to be fetched.
 
         *look_first*: an earlier attempt may have succeeded without our knowing; look before
         doing it again.
         """
         name = key(debt.effect)
-        if self.rehearse:
-            return Outcome(key=name, status=Status.REHEARSED)
-        patience_s = COPY_S if isinstance(debt.effect, Copy) else EFFECT_S
         try:
-            async with asyncio.timeout(patience_s):
+            if isinstance(debt.effect, Keep):  # capture, not action: also in a rehearsal
+                async with asyncio.timeout(FILE_S):
+                    file = await self.transport.fetch(debt.effect.url)
+                return Outcome(key=name, status=Status.DONE), file
+            if self.rehearse:
+                return Outcome(key=name, status=Status.REHEARSED), None
+            async with asyncio.timeout(_patience_s(debt)):
                 event = await self._do(debt, name, look_first=look_first)
-        except TimeoutError:
-            detail = f"no answer within {patience_s:.0f} s"
-            return Outcome(key=name, status=Status.FAILED, detail=detail)
-        except NotPermitted as exc:
-            return Outcome(key=name, status=Status.REFUSED, detail=str(exc))
-        except NotFound as exc:
-            # What is not there need not be taken out; what cannot be read cannot be copied.
-            gone = isinstance(debt.effect, Redact)
-            status = Status.DONE if gone else Status.REFUSED
-            return Outcome(key=name, status=status, detail=str(exc))
-        except TransportError as exc:
-            return Outcome(key=name, status=Status.FAILED, detail=str(exc))
-        return Outcome(key=name, status=Status.DONE, detail=event)
+        except Exception as exc:
+            return _failed(debt, name, exc), None
+        return Outcome(key=name, status=Status.DONE, detail=event), None
 
     async def _do(self, debt: Debt, txn: str, *, look_first: bool) -> EventId:
         effect = debt.effect
         match effect:
             case Copy(room=room, about=about, to=to, reason=reason):
-                if look_first and (found := await self._find(to, txn, debt)):
-                    return found
                 message = await self.transport.reopen(room, about, debt.ciphertext)
-                return await self.transport.send(
-                    to, self.speaker.copy(debt, message, reason), txn=txn
-                )
+                post = self.speaker.copy(debt, message, reason)
+                event = await self._post(to, post, txn, debt, look_first=look_first)
+                if message.media:
+                    await self._post_file(to, message, f"{txn}-file", debt, look_first=look_first)
+                return event
             case Redact(room=room, about=about, reason=reason):
                 return await self.transport.redact(room, about, reason, txn=txn)
             case Notify(to=user):
@@ -75,8 +87,16 @@ class Enforcer:
             case Refer(to=to):
                 post = self.speaker.refer(effect, debt.sender, debt.sent_at)
                 return await self._post(to, post, txn, debt, look_first=look_first)
+            case Keep():
+                raise AssertionError("a file is fetched, not posted")
             case _:
                 assert_never(effect)
+
+    async def _post_file(
+        self, room: RoomId, message: Message, txn: str, debt: Debt, *, look_first: bool
+    ) -> None:
+        if not (look_first and await self._find(room, txn, debt)):
+            await self.transport.repost(room, message, txn=txn)
 
     async def _post(
         self, room: RoomId, post: Post, txn: str, debt: Debt, *, look_first: bool
@@ -87,3 +107,29 @@ class Enforcer:
 
     async def _find(self, room: RoomId, txn: str, debt: Debt) -> EventId | None:
         return await self.transport.find(room, txn, since=debt.since)
+
+
+def _patience_s(debt: Debt) -> float:
+    """How long one attempt may take. A large file that did not fit the first gets more time."""
+    if not isinstance(debt.effect, Copy):
+        return EFFECT_S
+    return FILE_S if debt.attempts else COPY_S
+
+
+def _failed(debt: Debt, name: str, exc: Exception) -> Outcome:
+    """Translate what went wrong; an error that is no homeserver's is a fault of ours, and said."""
+    match exc:
+        case TimeoutError():
+            return Outcome(key=name, status=Status.FAILED, detail="no answer in time")
+        case NotPermitted():
+            return Outcome(key=name, status=Status.REFUSED, detail=str(exc))
+        case NotFound():
+            # What is not there need not be taken out; what cannot be read cannot be copied.
+            gone = isinstance(debt.effect, Redact)
+            status = Status.DONE if gone else Status.REFUSED
+            return Outcome(key=name, status=status, detail=str(exc))
+        case TransportError():
+            return Outcome(key=name, status=Status.FAILED, detail=str(exc))
+        case _:
+            log.error("effect.fault", effect=type(debt.effect).__name__, error=repr(exc))
+            return Outcome(key=name, status=Status.FAILED, detail=f"a fault: {type(exc).__name__}")

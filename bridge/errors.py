@@ -9,6 +9,7 @@
     + NotPermitted           it refused for good; do not retry, tell a person
       - NotSignedIn          our token or password is not accepted
     + NotFound               what we asked about is not there
+    + TooLarge               a file is longer than we keep
   x StoreError               the store cannot be used: full, damaged, locked (exit 4)
     + StoreLocked            another process writes to it
     + StoreBehind            it is older than a checkpoint kept elsewhere
@@ -74,6 +75,10 @@ class NotSignedIn(NotPermitted):
 
 class NotFound(TransportError):
     """The homeserver does not know what we asked about."""
+
+
+class TooLarge(NotPermitted):
+    """A file is longer than we keep."""
 
 
 class StoreError(BridgeError):

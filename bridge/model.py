@@ -237,7 +237,17 @@ class Refer:
     reason: str
 
 
-Effect: TypeAlias = Copy | Redact | Notify | Refer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Put a file into the record, as it lies on the server."""
+
+    room: RoomId
+    about: EventId
+    part: str
+    url: str
+
+
+Effect: TypeAlias = Copy | Redact | Notify | Refer | Keep
 
 
 def key(effect: Effect) -> str:
@@ -253,6 +263,8 @@ def key(effect: Effect) -> str:
             whom = f"{user}\0{moment}"
         case Refer(queue=queue):
             whom = queue
+        case Keep(url=url):
+            whom = url
         case Redact():
             whom = ""
     name = f"{type(effect).__name__.lower()}\0{effect.room}\0{effect.about}\0{whom}"
@@ -313,6 +325,8 @@ class Seen:
     cls: RoomClass
     #: Given where it was judged and nothing was found: no verdict record follows.
     clean: Verdict | None = None
+    #: What we owe for its own sake: to keep its files.
+    owes: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +346,8 @@ class Performed:
     outcome: Outcome
     #: What we owe because of how it went, such as asking a person.
     owes: tuple[Effect, ...] = ()
+    #: The file that was fetched, where that was the debt.
+    file: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

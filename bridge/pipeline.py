@@ -27,6 +27,7 @@ from bridge.model import (
     Effect,
     EventId,
     Fact,
+    Keep,
     Kind,
     Message,
     Missed,
@@ -91,7 +92,7 @@ class Pipeline:
             recall.note(message, made)
             facts += made
         await self.store.append(facts, cursor=batch.cursor)
-        if any(isinstance(fact, Decided) and fact.owes for fact in facts):
+        if any(isinstance(fact, Seen | Decided) and fact.owes for fact in facts):
             self.wake()
 
     async def _recall(self, batch: Batch) -> _Recall:
@@ -109,20 +110,24 @@ class Pipeline:
             if self.transport.is_direct(message.room):
                 return [Seen(message=message, cls=RoomClass.DIRECT)]
             return self._refer_unlisted(message)
+        keep = tuple(
+            Keep(room=room.id, about=message.event_id, part=one.part, url=one.url)
+            for one in message.media
+        )
         judged = room.cls in JUDGED and message.sender != self.transport.user
         if not judged or message.kind not in {Kind.TEXT, Kind.MEDIA}:
-            return [Seen(message=message, cls=room.cls)]
+            return [Seen(message=message, cls=room.cls, owes=keep)]
         verdict = self.policy().judge(message, room.cls)
         original = recall.original(message)
         if original is not None and _moved(original):
             # Its message has been moved: an edit that arrives late goes the same way.
             verdict = _follow(verdict, original)
         if _plain(verdict):
-            return [Seen(message=message, cls=room.cls, clean=verdict)]
+            return [Seen(message=message, cls=room.cls, clean=verdict, owes=keep)]
         already = await self._also_out(message, recall)
         owes = self._owes(verdict, message, room, already)
         return [
-            Seen(message=message, cls=room.cls),
+            Seen(message=message, cls=room.cls, owes=keep),
             Decided(message=message, cls=room.cls, verdict=verdict, owes=owes),
         ]
 

@@ -85,6 +85,14 @@ class Transport(Protocol):
         """The encrypted room of the bot and *user*: made once, remembered by the server."""
         ...
 
+    async def fetch(self, url: str) -> bytes:
+        """Fetch a file as it lies on the server; `TooLarge` if it is longer than we keep."""
+        ...
+
+    async def repost(self, room: RoomId, message: Message, *, txn: str) -> EventId:
+        """Post a message's file again in *room*, under fresh keys where the room is encrypted."""
+        ...
+
     async def reopen(self, room: RoomId, event: EventId, ciphertext: bytes) -> Message:
         """Read a message again: from *ciphertext*, or from the server if that is empty."""
         ...

@@ -21,6 +21,7 @@ from bridge.model import (
     Debt,
     Effect,
     Fact,
+    Keep,
     Ms,
     Outcome,
     Performed,
@@ -110,8 +111,9 @@ class Settler:
     async def _pay(self, message: Rid, debts: Sequence[Debt]) -> None:
         async with self._slots:
             for debt in debts:
-                outcome, owes = await self._pay_one(debt)
-                await self.store.append([Performed(outcome=outcome, owes=owes)])
+                fact = await self._pay_one(debt)
+                outcome = fact.outcome
+                await self.store.append([fact])
                 log.info(
                     "effect",
                     effect=type(debt.effect).__name__.lower(),
@@ -123,37 +125,39 @@ class Settler:
                 if outcome.status in FINAL:
                     continue
                 self._put_off(message, debt)
-                # A copy that cannot be made does not keep the leak open; all else waits its turn.
-                if not isinstance(debt.effect, Copy):
+                # A copy that cannot be made does not keep the leak open, nor does a file that
+                # cannot be fetched keep anything waiting; all else waits its turn.
+                if not isinstance(debt.effect, Copy | Keep):
                     return
 
-    async def _pay_one(self, debt: Debt) -> tuple[Outcome, tuple[Effect, ...]]:
+    async def _pay_one(self, debt: Debt) -> Performed:
         """Do one thing; say how it went and what is owed because of that."""
         name, now = key(debt.effect), self.clock()
         if now - debt.since > OLDEST_MS:
             outcome = Outcome(key=name, status=Status.ABANDONED, detail="owed for over a day")
-            return outcome, self._ask(debt, "it could not be done for a day and was given up")
+            reason = "it could not be done for a day and was given up"
+            return Performed(outcome=outcome, owes=self._ask(debt, reason))
         if isinstance(debt.effect, Redact) and await self._too_many(debt.effect.room, now):
             outcome = Outcome(key=name, status=Status.FAILED, detail="the brake is on")
             reason = (
                 f"more than {self.removals_per_minute} removals in a minute; Blue Lamp has paused "
                 "itself in this room until someone runs 'bluelamp resume'"
             )
-            return outcome, self._ask(debt, reason)
+            return Performed(outcome=outcome, owes=self._ask(debt, reason))
         look = debt.attempts > 0 or debt.since < self.started
         line = _line(debt.effect)
         if line is None:
-            outcome = await self.enforcer.perform(debt, look_first=look)
+            outcome, file = await self.enforcer.perform(debt, look_first=look)
         else:
             async with self._lines[line]:  # posts to one room keep the order of their messages
-                outcome = await self.enforcer.perform(debt, look_first=look)
+                outcome, file = await self.enforcer.perform(debt, look_first=look)
         owes: tuple[Effect, ...] = ()
         if outcome.status is Status.REFUSED:
             owes = self._ask(debt, f"it could not be done: {outcome.detail}")
         elif outcome.status is Status.FAILED and isinstance(debt.effect, Copy):
             owes = self._ask(debt, "it was taken out before it could be copied; it will be tried "
                                    "again, and the record has it")  # fmt: skip
-        return outcome, owes
+        return Performed(outcome=outcome, owes=owes, file=file)
 
     async def _too_many(self, room: RoomId, now: Ms) -> bool:
         """Count a removal; set the brake if there were too many."""
@@ -187,8 +191,8 @@ class Settler:
 
 
 def _may(effect: Effect, brakes: frozenset[RoomId | None]) -> bool:
-    """Under the brake nothing is done to a room or its people; asking a person goes on."""
-    return isinstance(effect, Refer) or not {effect.room, None} & brakes
+    """Under the brake nothing is done to a room or its people; recording and asking go on."""
+    return isinstance(effect, Refer | Keep) or not {effect.room, None} & brakes
 
 
 def _line(effect: Effect) -> RoomId | None:

@@ -19,6 +19,7 @@ from bridge.model import (
     Effect,
     EventId,
     Fact,
+    Keep,
     Message,
     Missed,
     Noted,
@@ -40,7 +41,7 @@ SYSTEM = "system"
 
 _KINDS = {
     MessageKind.TEXT: Kind.MESSAGE,
-    MessageKind.MEDIA: Kind.MEDIA,
+    MessageKind.MEDIA: Kind.MESSAGE,
     MessageKind.UNREADABLE: Kind.UNDECRYPTABLE,
     MessageKind.MEMBERSHIP: Kind.MEMBERSHIP,
     MessageKind.STATE: Kind.STATE,
@@ -87,7 +88,7 @@ def _fields(effect: Effect) -> dict[str, str]:
 
 
 _EFFECTS: Mapping[str, type[Effect]] = {
-    "copy": Copy, "redact": Redact, "notify": Notify, "refer": Refer
+    "copy": Copy, "redact": Redact, "notify": Notify, "refer": Refer, "keep": Keep
 }  # fmt: skip
 
 
@@ -103,33 +104,15 @@ def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> It
     *retention* names the retention class of each room class.
     """
     match fact:
-        case Seen():
-            yield _seen(fact, memory, retention[fact.cls])
+        case Seen(cls=cls, owes=owes):
+            seen = _seen(fact, memory, retention[cls])
+            yield seen
+            for effect in owes:
+                yield _owe(effect, seen.rid, seen.retention, {"class": cls.value})
         case Decided():
             yield from _decided(fact, memory, retention[fact.cls])
-        case Performed(outcome=outcome, owes=owes):
-            owed = memory.debt(outcome.key)
-            if owed is None:
-                # Settled twice, as when a person waives what is just being done: both are told.
-                yield _own(
-                    Kind.NOTE,
-                    {
-                        "text": "again",
-                        "key": outcome.key,
-                        "status": outcome.status.value,
-                        "detail": outcome.detail,
-                    },
-                )
-                return
-            yield Draft(
-                kind=Kind.OUTCOME,
-                rid=new_rid(),
-                retention=owed.retention,
-                fields={"ref": owed.rid, "effect": owed.effect, "status": outcome.status.value},
-                body=_encode({"key": outcome.key, "detail": outcome.detail}),
-            )
-            for effect in owes:
-                yield _owe(effect, owed.message, owed.retention, {})
+        case Performed():
+            yield from _performed(fact, memory)
         case PolicyLoaded(revision=revision, files=files):
             yield _own(Kind.POLICY, {"files": dict(files)}, revision=revision)
         case Missed(gap=gap):
@@ -146,6 +129,34 @@ def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> It
             yield _own(Kind.VIEW, {name: getattr(fact, name) for name in names})
         case _:
             assert_never(fact)
+
+
+def _performed(fact: Performed, memory: Memory) -> Iterator[Draft]:
+    outcome = fact.outcome
+    owed = memory.debt(outcome.key)
+    if owed is None:
+        # Settled twice, as when a person waives what is just being done: both are told.
+        yield _own(
+            Kind.NOTE,
+            {
+                "text": "again",
+                "key": outcome.key,
+                "status": outcome.status.value,
+                "detail": outcome.detail,
+            },
+        )
+        return
+    yield Draft(
+        kind=Kind.OUTCOME,
+        rid=new_rid(),
+        retention=owed.retention,
+        fields={"ref": owed.rid, "effect": owed.effect, "status": outcome.status.value},
+        body=_encode({"key": outcome.key, "detail": outcome.detail}),
+    )
+    for effect in fact.owes:
+        yield _owe(effect, owed.message, owed.retention, {})
+    if fact.file is not None:
+        yield _file(owed, outcome.key, fact.file)
 
 
 def _own(kind: Kind, body: object, **fields: str) -> Draft:
@@ -223,6 +234,17 @@ def _decided(fact: Decided, memory: Memory, retention: str) -> Iterator[Draft]:
     )
     for effect in fact.owes:
         yield _owe(effect, about, retention, {"class": fact.cls.value})
+
+
+def _file(owed: Owed, name: str, file: bytes) -> Draft:
+    """A file as it lay on the server: one line of JSON, then its bytes."""
+    return Draft(
+        kind=Kind.MEDIA,
+        rid=new_rid(),
+        retention=owed.retention,
+        fields={"ref": owed.message},
+        body=_encode({"key": name, "bytes": len(file)}) + b"\n" + file,
+    )
 
 
 def _owe(effect: Effect, about: Rid, retention: str, fields: Mapping[str, str]) -> Draft:

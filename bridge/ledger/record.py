@@ -75,6 +75,7 @@ MAY = {
          "referrals", "revision"}
     ),
     Kind.DEBT: frozenset({"bucket", "epoch", "kc", "ref", "room", "event", "class", "effect"}),
+    Kind.MEDIA: frozenset({"bucket", "epoch", "kc", "ref"}),
     Kind.OUTCOME: frozenset({"bucket", "epoch", "kc", "ref", "effect", "status"}),
     Kind.POLICY: frozenset({"bucket", "epoch", "kc", "revision"}),
     Kind.GAP: frozenset({"bucket", "epoch", "kc", "room"}),
@@ -83,7 +84,7 @@ MAY = {
     Kind.VIEW: frozenset({"bucket", "epoch", "kc"}),
 }  # fmt: skip
 # A message that was judged and found clean carries its verdict itself.
-for _kind in (Kind.MESSAGE, Kind.MEDIA, Kind.LATE):
+for _kind in (Kind.MESSAGE, Kind.LATE):
     MAY[_kind] = MAY[_kind] | {"action", "revision"}
 
 _SEAL = frozenset({"bucket", "epoch", "kc"})
@@ -95,6 +96,7 @@ MUST = {
     **{kind: _SEAL | {"room", "sender", "event", "class"} for kind in EVENTS},
     Kind.VERDICT: _SEAL | {"room", "sender", "event", "class", "action", "revision"},
     Kind.DEBT: _SEAL | {"room", "event", "effect"},
+    Kind.MEDIA: _SEAL,
     Kind.OUTCOME: _SEAL | {"effect", "status"},
     Kind.POLICY: _SEAL | {"revision"},
     Kind.GAP: _SEAL | {"room"},

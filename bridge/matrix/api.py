@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote as _quote
 from urllib.parse import unquote, urlencode
 
 import aiohttp
 from yarl import URL
 
-from bridge.errors import NotFound, NotPermitted, NotSignedIn, RateLimited, TransportError
+from bridge.errors import (
+    NotFound,
+    NotPermitted,
+    NotSignedIn,
+    RateLimited,
+    TooLarge,
+    TransportError,
+)
 from bridge.model import UserId
 
 _LOGIN = "/_matrix/client/v3/login"
 #: A server's remark about its refusal is cut at so many characters.
 _LONGEST_REMARK = 200
 _DEFAULT_WAIT_MS = 1000
+_PIECE = 65_536
+
+T = TypeVar("T")
 
 
 def quote(part: str) -> str:
@@ -82,6 +92,40 @@ class Api:
             raise TransportError(ask.said("answered with JSON of another shape"))
         return answer
 
+    async def download(self, path: str, *, most_bytes: int, timeout_s: float = 120.0) -> bytes:
+        """Fetch a file from *path*.
+
+        Raises:
+            TooLarge: it is longer than *most_bytes*.
+            NotFound, NotPermitted, TransportError: as `call`.
+        """
+        ask = _Ask("GET", path, {}, None, timeout_s)
+
+        async def read(response: aiohttp.ClientResponse) -> bytes:
+            too_large = TooLarge(ask.said(f"is longer than the {most_bytes} bytes that are kept"))
+            if (response.content_length or 0) > most_bytes:
+                raise too_large
+            got = bytearray()
+            async for piece in response.content.iter_chunked(_PIECE):
+                got += piece
+                if len(got) > most_bytes:
+                    raise too_large
+            return bytes(got)
+
+        return await self._translated(ask, read)
+
+    async def upload(self, content: bytes, *, timeout_s: float = 120.0) -> str:
+        """Store an encrypted file on the server; return where it lies (mxc://…).
+
+        Raises:
+            NotPermitted, TransportError: as `call`.
+        """
+        ask = _Ask("POST", "/_matrix/media/v3/upload", {}, content, timeout_s)
+        answer = await self._patiently(ask)
+        if not isinstance(answer, dict) or not isinstance(answer.get("content_uri"), str):
+            raise TransportError(ask.said("answered with JSON of another shape"))
+        return str(answer["content_uri"])
+
     async def close(self) -> None:
         """Close the connections."""
         session, self._session = self._session, None
@@ -112,10 +156,16 @@ class Api:
             await asyncio.sleep(wait_s)
 
     async def _once(self, ask: _Ask) -> object:
-        """Ask once, and translate whatever goes wrong."""
+        """Ask once for JSON."""
+        return await self._translated(ask, _json)
+
+    async def _translated(
+        self, ask: _Ask, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+    ) -> T:
+        """Ask once, *read* the answer, and translate whatever goes wrong."""
         try:
             async with asyncio.timeout(ask.timeout_s):
-                return await self._exchange(ask)
+                return await self._exchange(ask, read)
         except TimeoutError:
             late = f"got no answer from {self.url} within {ask.timeout_s:g} s"
             raise TransportError(ask.said(late)) from None
@@ -136,7 +186,9 @@ class Api:
         except aiohttp.ClientError as exc:
             raise TransportError(ask.said(f"failed on the way: {type(exc).__name__}")) from None
 
-    async def _exchange(self, ask: _Ask) -> object:
+    async def _exchange(
+        self, ask: _Ask, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+    ) -> T:
         if self._session is None:
             self._session = aiohttp.ClientSession()
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
@@ -144,16 +196,38 @@ class Api:
         url = URL(
             self.url + ask.path + ("?" + urlencode(ask.query) if ask.query else ""), encoded=True
         )
+        raw = isinstance(ask.body, bytes)
+        if raw:
+            headers["Content-Type"] = "application/octet-stream"
         async with self._session.request(
-            ask.method, url, json=ask.body, headers=headers, allow_redirects=False
+            ask.method,
+            url,
+            json=None if raw else ask.body,
+            data=ask.body if raw else None,
+            headers=headers,
+            allow_redirects=False,
         ) as response:
-            try:
-                answer = json.loads(await response.read())
-            except ValueError:
-                answer = None
-            if response.status < 300 and answer is not None:
-                return answer
+            if response.status < 300:
+                return await read(response)
+            answer = await _json_or_none(response)
             raise _refusal(ask, response, answer if isinstance(answer, dict) else None)
+
+
+async def _json_or_none(response: aiohttp.ClientResponse) -> object:
+    try:
+        return json.loads(await response.read())
+    except ValueError:
+        return None
+
+
+async def _json(response: aiohttp.ClientResponse) -> object:
+    answer = await _json_or_none(response)
+    if answer is None:
+        raise TransportError(
+            f"{response.method} {unquote(response.url.path)} got an answer that is not a "
+            "homeserver's: is homeserver.url right?"
+        )
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +237,7 @@ class _Ask:
     method: str
     path: str
     query: Mapping[str, str]
-    body: Mapping[str, Any] | None
+    body: Mapping[str, Any] | bytes | None
     timeout_s: float
 
     def said(self, what: str) -> str:

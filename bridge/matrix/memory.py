@@ -50,6 +50,7 @@ class MemoryTransport:
     #: How long each send takes, in seconds.
     delay_s: float = 0.0
     sent: list[Sent] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
     _batches: list[Batch] = field(default_factory=list)
     _events: dict[EventId, Message] = field(default_factory=dict)
     _directs: dict[UserId, RoomId] = field(default_factory=dict)
@@ -123,6 +124,22 @@ class MemoryTransport:
     async def direct(self, user: UserId) -> RoomId:
         """The room of the bot and *user*."""
         return self._directs.setdefault(user, RoomId(f"!direct-{user}"))
+
+    async def fetch(self, url: str) -> bytes:
+        """Fetch a file."""
+        _, error = self.fault("fetch")
+        if error is not None:
+            raise error
+        if url not in self.files:
+            raise NotFound(f"There is no file {url}.")
+        return self.files[url]
+
+    async def repost(self, room: RoomId, message: Message, *, txn: str) -> EventId:
+        """Post a message's file again in *room*."""
+        for one in message.media:
+            await self.fetch(one.url)
+        post = Post(body=f"file of {message.event_id}", formatted="")
+        return await self.send(room, post, txn=txn)
 
     async def reopen(self, room: RoomId, event: EventId, ciphertext: bytes) -> Message:
         """Read a message again."""

@@ -20,6 +20,8 @@ _CLEAR_ONLY = ("m.room.member", "m.room.power_levels", "m.room.create", "m.room.
 
 
 _NO_WORDS = Words()
+#: Times beyond this (the year 9999) are a sender's joke, and no database holds them all.
+_LATEST = 253_370_764_800_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class _Envelope:
             event_id=EventId(str(self.event.get("event_id", ""))),
             room=self.room,
             sender=UserId(str(self.event.get("sender", ""))),
-            sent_at=Ms(sent_at if isinstance(sent_at, int) else 0),
+            sent_at=Ms(min(max(sent_at, 0), _LATEST) if isinstance(sent_at, int) else 0),
             kind=ours,
             type=kind,
             body=words.body,

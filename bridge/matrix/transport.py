@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from bridge.errors import NotFound, NotPermitted, NotSignedIn, TransportError
-from bridge.matrix import directs, translate
+from bridge.matrix import directs, media, translate
 from bridge.matrix.api import Api, quote
 from bridge.matrix.client import Clear, Dark, LampClient
 from bridge.model import Batch, Cursor, EventId, Gap, Message, Ms, RoomId, UserId
@@ -29,6 +29,8 @@ _POLL_MS = 25_000
 #: Synapse hands out this many timeline events a room and sync at most, whatever is asked.
 _TIMELINE = 100
 _PAGE = 100
+#: Synapse takes files of 50 MiB by default.
+MOST_BYTES = 50 * 1024 * 1024
 #: A gap is filled, and a sent event looked for, over this many pages at most.
 _MOST_PAGES = 200
 _LONGEST_WAIT_S = 30.0
@@ -48,8 +50,19 @@ _FILTER = json.dumps(
 class MatrixTransport:
     """A signed-in device of the bot."""
 
-    def __init__(self, client: LampClient, api: Api, *, approved: Callable[[RoomId], bool]) -> None:
-        """Speak through *client* and *api*; join rooms that *approved* knows when invited."""
+    def __init__(
+        self,
+        client: LampClient,
+        api: Api,
+        *,
+        approved: Callable[[RoomId], bool],
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """Speak through *client* and *api*; join rooms that *approved* knows when invited.
+
+        Files of more than *most_bytes* are neither kept nor copied.
+        """
+        self._most_bytes = most_bytes
         #: Keys and encryption.
         self.client = client
         self._approved = approved
@@ -217,9 +230,11 @@ class MatrixTransport:
 
     async def send(self, room: RoomId, post: Post, *, txn: str) -> EventId:
         """Post in *room*, encrypted if the room is."""
+        return await self._send(room, "m.room.message", _content(post), txn=txn)
+
+    async def _send(self, room: RoomId, kind: str, content: dict[str, Any], *, txn: str) -> EventId:
         if room not in self.client.rooms:
             await self._learn(room)
-        kind, content = "m.room.message", _content(post)
         if self.client.rooms[room].encrypted:
             content = await self.client.seal(room, kind, content)
             kind = "m.room.encrypted"
@@ -232,6 +247,15 @@ class MatrixTransport:
         path = f"/_matrix/client/v3/rooms/{quote(room)}/redact/{quote(event)}/{quote(txn)}"
         answer = await self.api.call("PUT", path, {"reason": reason})
         return EventId(answer["event_id"])
+
+    async def fetch(self, url: str) -> bytes:
+        """Fetch a file as it lies on the server."""
+        return await media.fetch(self.api, url, most_bytes=self._most_bytes)
+
+    async def repost(self, room: RoomId, message: Message, *, txn: str) -> EventId:
+        """Post a message's file again in *room*, under fresh keys."""
+        content = await media.again(self.api, message.content, most_bytes=self._most_bytes)
+        return await self._send(room, message.type, content, txn=txn)
 
     async def find(self, room: RoomId, txn: str, *, since: Ms) -> EventId | None:
         """Look for what was sent under *txn* at or after *since*."""

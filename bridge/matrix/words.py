@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from bridge.model import EventId, Media
 
@@ -19,6 +19,7 @@ _TEXTS = ("m.text", "org.matrix.msc1767.text")
 _PLACES = ("m.location", "org.matrix.msc3488.location")
 #: A reaction of fewer letters than this is a picture, not a word.
 _LETTERS = 3
+_LONGEST_ID = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ def words_of(kind: str, content: Mapping[str, Any]) -> Words:
     if relation.get("rel_type") != "m.replace" or not isinstance(fresh, dict):
         return _one(kind, content, replaces=None)
     target = relation.get("event_id")
-    read = _one(kind, fresh, replaces=EventId(target) if isinstance(target, str) else None)
+    read = _one(kind, fresh, replaces=EventId(target) if is_id(target) else None)
     outer = _one(kind, content, replaces=None)
     # Old clients show the outer text; it may say something else than the new content.
     if outer.body.removeprefix("* ") == read.body:
@@ -121,8 +122,19 @@ def _media(content: Mapping[str, Any]) -> Iterator[Media]:
         ("thumbnail", _mapping(info.get("thumbnail_file")).get("url") or info.get("thumbnail_url")),
     )
     for part, url in places:
-        if isinstance(url, str) and url.startswith("mxc://"):
+        if is_id(url) and url.startswith("mxc://"):
             yield Media(part=part, url=url)
+
+
+def is_id(value: object) -> TypeGuard[str]:
+    """Say whether *value* can be an id: text that the store can hold, no longer than ids are."""
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from bridge.ledger.keys import Certificates
 from bridge.ledger.merkle import Frontier, Tile, Tiler, leaf_hash
 from bridge.ledger.record import Draft, Kind, Record
 from bridge.ledger.seal import Sealer
-from bridge.model import Cursor, Decided, EventId, Fact, Ms, Performed, Rid, RoomClass, key
+from bridge.model import Cursor, Decided, EventId, Fact, Ms, Performed, Rid, RoomClass, Seen, key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ def _remember(page: Page, fact: Fact, own: Sequence[Draft]) -> None:
     for draft in own:
         if "event" in draft.tagged and draft.kind not in {Kind.VERDICT, Kind.DEBT}:
             page.events[EventId(draft.tagged["event"])] = draft.rid
-    if isinstance(fact, Decided | Performed) and debts:
+    if isinstance(fact, Seen | Decided | Performed) and debts:
         for effect, draft in zip(fact.owes, debts, strict=True):
             page.debts[key(effect)] = Owed(
                 rid=draft.rid,

@@ -73,7 +73,7 @@ SELECT record.seq, header, body FROM record LEFT JOIN body USING (seq) WHERE rec
 SELECT bucket, key FROM tag_key;
 
 -- name: add_tag_key
-INSERT INTO tag_key (bucket, key) VALUES (?, ?);
+INSERT OR REPLACE INTO tag_key (bucket, key) VALUES (?, ?);
 
 -- name: drop_tag_keys
 DELETE FROM tag_key WHERE substr(bucket, -7) < ?;

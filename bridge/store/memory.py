@@ -67,6 +67,7 @@ class MemoryStore:
         match fact:
             case Seen(message=message, clean=clean):
                 self._follow_seen(page, message, clean.action if clean else None)
+                self._follow_owed(page, fact, now)
             case Decided(message=message, verdict=verdict):
                 for event in (message.event_id, message.replaces):
                     if event in self._events:
@@ -102,7 +103,7 @@ class MemoryStore:
         else:
             self._waiting.pop(message.event_id, None)
 
-    def _follow_owed(self, page: Page, fact: Decided, now: Ms) -> None:
+    def _follow_owed(self, page: Page, fact: Seen | Decided, now: Ms) -> None:
         message = fact.message
         about = self._events[message.event_id][1].rid
         for effect in fact.owes:

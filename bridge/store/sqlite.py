@@ -242,6 +242,7 @@ class SqliteStore:
             match fact:
                 case Seen(message=message, clean=clean):
                     self._follow_seen(page, message, clean.action if clean else None)
+                    self._follow_owed(page, fact, now)
                 case Decided(message=message, verdict=verdict):
                     for event in (message.event_id, message.replaces):
                         if event:
@@ -289,7 +290,7 @@ class SqliteStore:
         elif message.late:
             self._run("drop_waiting", message.event_id)
 
-    def _follow_owed(self, page: Page, fact: Decided, now: Ms) -> None:
+    def _follow_owed(self, page: Page, fact: Seen | Decided, now: Ms) -> None:
         message = fact.message
         about = page.events.get(message.event_id) or self.rid_of(message.event_id)
         for effect in fact.owes:

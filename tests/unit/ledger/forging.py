@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,6 +52,11 @@ CLEAN = Verdict(action=Action.ALLOW, rule=None, reason="", revision="r1")
 WORDS = ("who brings milk", "AB12 CDE is on the drive", "forty-two Acacia Avenue", "wife of PC 99")
 
 encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def dice(seed: int) -> random.Random:
+    """Chance that falls the same way in every run."""
+    return random.Random(seed)  # noqa: S311 - nothing is secret about which bit is flipped
 
 
 def decode(header: bytes) -> Header:
@@ -118,7 +124,8 @@ class Ledger:
 
     def add_up(self, *, signed_by: Ed25519PrivateKey = KEY) -> Ledger:
         """Compute everything again that follows from the records, as the host could."""
-        tree, tiler, tiles = Frontier(), Tiler(), {}
+        tree, tiler = Frontier(), Tiler()
+        tiles: dict[tuple[int, int], bytes] = {}
         for row in self.rows:
             tree.append(leaf_hash(row.header))
             tiles |= {(t.level, t.index): t.hashes for t in tiler.append(leaf_hash(row.header))}

@@ -416,10 +416,9 @@ def _complaints(tree: ast.AST) -> list[ast.Expr]:
 
 
 def _name(complaint: ast.Expr) -> str:
-    words = [
-        n.value for n in ast.walk(complaint) if isinstance(n, ast.Constant) and isinstance(n.value, str)
-    ]  # fmt: skip
-    return f"line {complaint.lineno}: {max(words, key=len, default='')}"
+    constants = (node.value for node in ast.walk(complaint) if isinstance(node, ast.Constant))
+    words = (value for value in constants if isinstance(value, str))
+    return f"line {complaint.lineno}: {' … '.join(words)}"
 
 
 COMPLAINTS = [_name(one) for one in _complaints(ast.parse(SOURCE.read_text(encoding="utf-8")))]
@@ -443,17 +442,18 @@ def _verify_without(index: int) -> Callable[..., verify.Report]:
 
 
 @pytest.fixture(scope="module")
-def tampered() -> list[Ledger]:
+def tampered() -> list[tuple[str, Ledger]]:
     sound = _in_memory()
-    return [one.do(sound) for one in TAMPERINGS]
+    return [(one.what, one.do(sound)) for one in TAMPERINGS]
 
 
 @pytest.mark.parametrize("index", range(len(COMPLAINTS)), ids=lambda i: COMPLAINTS[i])
 def test_no_complaint_of_verify_can_be_left_out_unnoticed(
-    tampered: list[Ledger], index: int
+    tampered: list[tuple[str, Ledger]], index: int
 ) -> None:
     without = _verify_without(index)
-    assert any(ledger.verified(without).ok for ledger in tampered)
+    likely_first = sorted(tampered, key=lambda one: one[0] not in COMPLAINTS[index])
+    assert any(ledger.verified(without).ok for _, ledger in likely_first)
 
 
 def test_a_rebuilt_ledger_is_sound_where_nothing_is_kept_elsewhere_and_the_report_says_so(

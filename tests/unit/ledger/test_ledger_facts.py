@@ -1,0 +1,213 @@
+"""Each fact becomes the records of the table in docs/ledger.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.ledger.facts import (
+    Owed,
+    decode_effect,
+    drafts,
+    effect_name,
+    encode_effect,
+)
+from bridge.ledger.record import ALWAYS, MAY, MUST, Draft, Kind
+from bridge.model import (
+    Braked,
+    Copy,
+    Decided,
+    Effect,
+    EventId,
+    Fact,
+    Gap,
+    Missed,
+    Moment,
+    Noted,
+    Notify,
+    Outcome,
+    Performed,
+    PolicyLoaded,
+    Queue,
+    Redact,
+    Refer,
+    Rid,
+    RoomClass,
+    RoomId,
+    Seen,
+    Status,
+    UserId,
+    Verdict,
+    Viewed,
+    key,
+)
+from bridge.model import Kind as MessageKind
+from tests.making import RETENTION, SECURE, SOCIAL, say
+from tests.unit.ledger.forging import CLEAN, MOVE
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+EFFECTS: st.SearchStrategy[Effect] = st.one_of(
+    st.builds(Copy, room=TEXTS.map(RoomId), about=TEXTS.map(EventId), to=TEXTS.map(RoomId),
+              reason=TEXTS),
+    st.builds(Redact, room=TEXTS.map(RoomId), about=TEXTS.map(EventId), reason=TEXTS),
+    st.builds(Notify, room=TEXTS.map(RoomId), about=TEXTS.map(EventId), to=TEXTS.map(UserId),
+              moment=st.sampled_from(Moment), reason=TEXTS),
+    st.builds(Refer, room=TEXTS.map(RoomId), about=TEXTS.map(EventId),
+              queue=st.sampled_from(Queue), to=TEXTS.map(RoomId), reason=TEXTS),
+)  # fmt: skip
+REDACT = Redact(room=SOCIAL, about=EventId("$a"), reason="Moved")
+ABOUT = Rid("aa" * 16)
+DEBT = Rid("dd" * 16)
+
+
+@dataclass
+class Past:
+    events: Mapping[str, Rid] = field(default_factory=dict)
+    debts: Mapping[str, Owed] = field(default_factory=dict)
+
+    def rid_of(self, event: EventId) -> Rid | None:
+        return self.events.get(event)
+
+    def debt(self, key: str) -> Owed | None:
+        return self.debts.get(key)
+
+
+PAST = Past(
+    {"$a": ABOUT},
+    {key(REDACT): Owed(rid=DEBT, retention="social", effect="redact", message=ABOUT)},
+)
+
+
+def made(fact: Fact, past: Past = PAST) -> list[Draft]:
+    found = list(drafts(fact, past, RETENTION))
+    for draft in found:
+        told = set(draft.fields) | set(draft.tagged)
+        sealed = {"bucket", "epoch", "kc"}
+        assert MUST[draft.kind] <= told | sealed <= MAY[draft.kind]
+        assert not told & ALWAYS
+        msgspec.json.decode(draft.body)
+    return found
+
+
+@given(EFFECTS)
+def test_every_effect_is_read_back_as_it_was_written(effect: Effect) -> None:
+    raw = encode_effect(effect)
+    assert decode_effect(raw) == effect
+    assert msgspec.json.decode(raw)["effect"] == effect_name(effect)
+    assert key(decode_effect(raw)) == key(effect)
+
+
+@pytest.mark.parametrize(
+    ("ours", "kind"),
+    [
+        (MessageKind.TEXT, Kind.MESSAGE),
+        (MessageKind.MEDIA, Kind.MESSAGE),
+        (MessageKind.UNREADABLE, Kind.UNDECRYPTABLE),
+        (MessageKind.MEMBERSHIP, Kind.MEMBERSHIP),
+        (MessageKind.STATE, Kind.STATE),
+        (MessageKind.OTHER, Kind.EVENT),
+    ],
+)
+def test_what_is_seen_is_recorded_by_its_kind(ours: MessageKind, kind: Kind) -> None:
+    (draft,) = made(Seen(message=say("$n", kind=ours), cls=RoomClass.SOCIAL))
+    assert draft.kind is kind
+    assert draft.retention == "social"
+    assert draft.fields == {"class": "social"}
+    assert set(draft.tagged) == {"room", "sender", "event"}
+    inside = msgspec.json.decode(draft.body)
+    assert inside["event_id"] == "$n"
+    assert inside["content"] == msgspec.json.decode(say("$n").content)
+
+
+def test_a_clean_message_carries_its_verdict() -> None:
+    (draft,) = made(Seen(message=say("$n"), cls=RoomClass.SOCIAL, clean=CLEAN))
+    assert draft.fields == {"class": "social", "action": "allow", "revision": "r1"}
+
+
+def test_a_late_message_refers_to_its_unreadable_record_and_an_edit_to_its_original() -> None:
+    (late,) = made(Seen(message=say("$a", late=True), cls=RoomClass.SOCIAL))
+    assert (late.kind, late.fields["ref"]) == (Kind.LATE, ABOUT)
+    (edit,) = made(Seen(message=say("$e", replaces="$a"), cls=RoomClass.SOCIAL))
+    assert (edit.kind, edit.fields["ref"]) == (Kind.MESSAGE, ABOUT)
+    (stray,) = made(Seen(message=say("$e", replaces="$unknown"), cls=RoomClass.SOCIAL))
+    assert "ref" not in stray.fields
+
+
+def test_a_decision_is_a_verdict_and_its_debts_in_order() -> None:
+    copy = Copy(room=SOCIAL, about=EventId("$a"), to=SECURE, reason="r")
+    verdict = replace(MOVE, referrals=frozenset({Queue.MARKINGS, Queue.APPEALS}))
+    fact = Decided(message=say("$a"), cls=RoomClass.SOCIAL, verdict=verdict, owes=(copy, REDACT))
+    told, *owed = made(fact)
+    assert told.kind is Kind.VERDICT
+    assert told.fields == {
+        "ref": ABOUT, "class": "social", "action": "redirect", "rule": "veh.vrm",
+        "referrals": "appeals,markings", "revision": "r1",
+    }  # fmt: skip
+    assert [(d.kind, d.fields["effect"], d.fields["ref"]) for d in owed] == [
+        (Kind.DEBT, "copy", ABOUT), (Kind.DEBT, "redact", ABOUT),
+    ]  # fmt: skip
+    assert msgspec.json.decode(owed[1].body)["key"] == key(REDACT)
+
+
+def test_a_decision_about_nothing_on_record_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="never recorded"):
+        made(Decided(message=say("$z"), cls=RoomClass.SOCIAL, verdict=MOVE))
+
+
+def test_an_outcome_refers_to_its_debt_and_what_it_leads_to_refers_to_the_message() -> None:
+    ask = Refer(
+        room=SOCIAL, about=EventId("$a"), queue=Queue.ERRORS, to=RoomId("!review"), reason="r"
+    )
+    outcome = Outcome(key=key(REDACT), status=Status.REFUSED, detail="M_FORBIDDEN")
+    done, owed = made(Performed(outcome=outcome, owes=(ask,)))
+    assert done.fields == {"ref": DEBT, "effect": "redact", "status": "refused"}
+    assert msgspec.json.decode(done.body) == {"key": key(REDACT), "detail": "M_FORBIDDEN"}
+    assert (owed.kind, owed.fields["ref"], owed.retention) == (Kind.DEBT, ABOUT, "social")
+
+
+def test_what_is_settled_twice_is_told_as_a_note() -> None:
+    (draft,) = made(Performed(outcome=Outcome(key="0" * 32, status=Status.DONE)))
+    assert draft.kind is Kind.NOTE
+    assert msgspec.json.decode(draft.body)["text"] == "again"
+
+
+def test_facts_about_the_bot_are_kept_with_the_systems_own_records() -> None:
+    facts: dict[Kind, Fact] = {
+        Kind.POLICY: PolicyLoaded(revision="r1", files=(("a.yaml", "00"),)),
+        Kind.GAP: Missed(gap=Gap(room=SOCIAL, reason="gone")),
+        Kind.BRAKE: Braked(room=None, on=True, by="sgt", reason="stop"),
+        Kind.NOTE: Noted(text="started"),
+        Kind.VIEW: Viewed(who="dsu", role="custodian psd", scope="kind:note", purpose="p", case=""),
+    }
+    for kind, fact in facts.items():
+        (draft,) = made(fact)
+        assert (draft.kind, draft.retention) == (kind, "system")
+    (gap,) = made(facts[Kind.GAP])
+    assert gap.tagged == {"room": SOCIAL}
+    (room,) = made(Braked(room=SOCIAL, on=False, by="sgt", reason="fine"))
+    assert (room.tagged, room.fields) == ({"room": SOCIAL}, {"status": "off"})
+
+
+def test_no_word_of_a_message_and_no_name_stands_in_the_clear() -> None:
+    message = say("$a", "AB12 CDE is on the drive")
+    verdict = Verdict(action=MOVE.action, rule="veh.vrm", reason="a registration", revision="r1")
+    facts: list[Fact] = [
+        Seen(message=message, cls=RoomClass.SOCIAL),
+        Decided(message=message, cls=RoomClass.SOCIAL, verdict=verdict, owes=(REDACT,)),
+        Braked(room=SOCIAL, on=True, by="sgt Reyes", reason="stop"),
+    ]
+    for fact in facts:
+        for draft in made(fact):
+            clear = " ".join(str(value) for value in draft.fields.values())
+            for secret in ("AB12", "drive", "@asha", "!social", "$a", "Reyes", "stop"):
+                assert secret not in clear
+
+
+def test_a_lone_surrogate_in_a_type_does_not_stop_the_ledger() -> None:
+    (draft,) = made(Seen(message=replace(say("$n"), type="\ud800x"), cls=RoomClass.SOCIAL))
+    assert msgspec.json.decode(draft.body)["type"] == "\\ud800x"
