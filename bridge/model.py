@@ -105,6 +105,8 @@ class Message:
     ciphertext: bytes = b""
     #: Why it could not be read, or what does not add up about it; empty if nothing.
     doubt: str = ""
+    #: What does not add up is no accident: a person should look.
+    suspect: bool = False
     #: Read only after it was first recorded as unreadable.
     late: bool = False
 

@@ -55,6 +55,7 @@ NUDGE_MS = 30 * 60 * 1000
 UNLISTED = "builtin:unlisted-room"
 UNREADABLE = "builtin:unreadable"
 EDIT_OF_MOVED = "builtin:edit-of-moved"
+DOUBTFUL = "builtin:doubtful"
 #: Stands for a record that is about to be made.
 _NO_RID = Rid("")
 
@@ -97,9 +98,13 @@ class Pipeline:
 
     async def _recall(self, batch: Batch) -> _Recall:
         edited = {m.replaces for m in batch.messages if m.replaces}
+        # An edit of an edit is an edit of the first message, whatever its sender's client says.
+        roots = await self.store.known(tuple(edited))
+        edited |= {known.replaces for known in roots.values() if known.replaces}
         ids = edited | {m.event_id for m in batch.messages}
         return _Recall(
             known=dict(await self.store.known(tuple(ids))),
+            sources=dict(await self.store.sources(batch.messages)),
             edits={e: list(await self.store.edits(e)) for e in edited},
         )
 
@@ -116,12 +121,17 @@ class Pipeline:
         )
         judged = room.cls in JUDGED and message.sender != self.transport.user
         if not judged or message.kind not in {Kind.TEXT, Kind.MEDIA}:
-            return [Seen(message=message, cls=room.cls, owes=keep)]
-        verdict = self.policy().judge(message, room.cls)
+            if not message.suspect:
+                return [Seen(message=message, cls=room.cls, owes=keep)]
+            verdict = self._nothing()
+        else:
+            verdict = self.policy().judge(message, room.cls)
         original = recall.original(message)
         if original is not None and _moved(original):
             # Its message has been moved: an edit that arrives late goes the same way.
             verdict = _follow(verdict, original)
+        if message.suspect:
+            verdict = _doubtful(verdict, message.doubt)
         if _plain(verdict):
             return [Seen(message=message, cls=room.cls, clean=verdict, owes=keep)]
         already = await self._also_out(message, recall)
@@ -204,6 +214,10 @@ class Pipeline:
             Decided(message=bare, cls=RoomClass.REVIEW, verdict=verdict, owes=(ask,)),
         ]
 
+    def _nothing(self) -> Verdict:
+        revision = self.policy().revision
+        return Verdict(action=Action.ALLOW, rule=None, reason="not judged", revision=revision)
+
     def give_up(self, message: Message) -> list[Fact]:
         """Decide about a message whose key did not come: people are told."""
         room = self.rooms.get(message.room)
@@ -247,6 +261,16 @@ def _follow(verdict: Verdict, original: Known) -> Verdict:
     )
 
 
+def _doubtful(verdict: Verdict, doubt: str) -> Verdict:
+    """What its author says of itself does not add up: a person looks, whatever else happens."""
+    return replace(
+        verdict,
+        rule=verdict.rule or DOUBTFUL,
+        reason=verdict.reason if verdict.action else f"as presented by the server: {doubt}",
+        referrals=verdict.referrals | {Queue.ERRORS},
+    )
+
+
 def _moved(known: Known) -> bool:
     return (known.action or Action.ALLOW) >= Action.REDIRECT
 
@@ -256,6 +280,8 @@ class _Recall:
     """What is on record about the messages of a batch, growing as they are judged."""
 
     known: dict[EventId, Known]
+    #: (session, index) → the event that first carried it.
+    sources: dict[tuple[str, int], EventId]
     #: Edited event → its edits, oldest first.
     edits: dict[EventId, list[EventId]]
 
@@ -266,9 +292,16 @@ class _Recall:
 
     def as_ours(self, message: Message) -> Message:
         """Mark what was unreadable before; forget an edit of somebody else's message."""
+        middle = self.original(message)
+        if middle is not None and middle.replaces is not None:
+            message = replace(message, replaces=middle.replaces)
         original = self.original(message)
         if original is not None and original.sender != message.sender:
             message = replace(message, replaces=None)  # clients ignore it, too
+        first = self.sources.get((message.session, message.index))
+        if first is not None and first != message.event_id:
+            doubt = "its ciphertext was posted before, as another event"
+            message = replace(message, doubt=doubt, suspect=True)
         return replace(message, late=message.event_id in self.known)
 
     def original(self, message: Message) -> Known | None:
@@ -279,6 +312,8 @@ class _Recall:
         """Let later messages of the batch see what was decided about this one."""
         if not made:
             return
+        if message.index >= 0:
+            self.sources.setdefault((message.session, message.index), message.event_id)
         verdict = next((fact.verdict for fact in made if isinstance(fact, Decided)), None)
         self.known[message.event_id] = Known(
             rid=_NO_RID,

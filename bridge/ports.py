@@ -153,6 +153,10 @@ class Store(Protocol):
         """Those of *events* that are on record."""
         ...
 
+    async def sources(self, messages: Sequence[Message]) -> Mapping[tuple[str, int], EventId]:
+        """Which recorded event first carried each of *messages*' (session, index), if any did."""
+        ...
+
     async def edits(self, event: EventId) -> tuple[EventId, ...]:
         """The recorded edits of *event*, oldest first."""
         ...

@@ -79,6 +79,9 @@ class Speaker:
             words = f"{words}\n{shown}"
         intro = f"{name} wrote in {room} at {when}:"
         outro = f"Moved here by Blue Lamp: {reason}."
+        also = "\n".join(text for _, text in message.extra)
+        if also:
+            words = f"{words}\n{also}" if words else also
         lines = escape(words).replace("\n", "<br>")
         return Post(
             body=f"{intro}\n{words}\n({outro})",

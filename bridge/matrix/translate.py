@@ -31,6 +31,7 @@ class _Envelope:
     room: RoomId
     event: Mapping[str, Any]
     doubt: str = ""
+    suspect: bool = False
     #: What was read out of the encryption, if it was encrypted.
     clear: Clear | None = None
     encrypted: bool = False
@@ -67,6 +68,7 @@ class _Envelope:
             content=to_json(content),
             ciphertext=to_json(_served(self.event)) if self.encrypted else b"",
             doubt=self.doubt,
+            suspect=self.suspect,
             late=self.late,
         )
 
@@ -91,7 +93,13 @@ def decrypted(room: RoomId, event: Mapping[str, Any], clear: Clear, *, late: boo
     hostile = clear.type in _CLEAR_ONLY
     doubt = f"a {clear.type} inside encryption, which clients ignore" if hostile else clear.doubt
     envelope = _Envelope(
-        room=room, event=event, doubt=doubt, clear=clear, encrypted=True, late=late
+        room=room,
+        event=event,
+        doubt=doubt,
+        suspect=hostile or getattr(clear, "suspect", False),
+        clear=clear,
+        encrypted=True,
+        late=late,
     )
     if hostile:
         return envelope.message(Kind.OTHER, clear.type, clear.content)

@@ -7,6 +7,20 @@ PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
 PRAGMA foreign_keys = ON;
 
+-- name: version
+PRAGMA user_version;
+
+-- name: is_new
+SELECT count(*) = 0 FROM sqlite_schema WHERE name = 'event';
+
+-- name: upgrade_1
+ALTER TABLE event ADD COLUMN room TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN session TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN idx INTEGER NOT NULL DEFAULT -1;
+
+-- name: stamp
+PRAGMA user_version = 1;
+
 -- name: schema
 CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, header BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS body (seq INTEGER PRIMARY KEY REFERENCES record, body BLOB NOT NULL) STRICT;
@@ -15,7 +29,8 @@ CREATE TABLE IF NOT EXISTS head (one INTEGER PRIMARY KEY CHECK (one = 1), size I
 CREATE TABLE IF NOT EXISTS checkpoint (size INTEGER PRIMARY KEY, at INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS tag_key (bucket TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS event (id TEXT PRIMARY KEY, rid TEXT NOT NULL, sender TEXT NOT NULL, action INTEGER, rule TEXT, replaces TEXT, unreadable INTEGER NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (id TEXT PRIMARY KEY, rid TEXT NOT NULL, sender TEXT NOT NULL, action INTEGER, rule TEXT, replaces TEXT, unreadable INTEGER NOT NULL, at INTEGER NOT NULL, room TEXT NOT NULL, session TEXT NOT NULL, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS event_source ON event (session, idx) WHERE idx >= 0;
 CREATE INDEX IF NOT EXISTS event_replaces ON event (replaces, at) WHERE replaces IS NOT NULL;
 CREATE TABLE IF NOT EXISTS debt (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, rid TEXT NOT NULL, retention TEXT NOT NULL, message TEXT NOT NULL, sender TEXT NOT NULL, sent_at INTEGER NOT NULL, since INTEGER NOT NULL, effect BLOB NOT NULL, ciphertext BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS waiting (event TEXT PRIMARY KEY, room TEXT NOT NULL, sender TEXT NOT NULL, sent_at INTEGER NOT NULL, doubt TEXT NOT NULL, source BLOB NOT NULL) STRICT;
@@ -85,8 +100,14 @@ SELECT value FROM cursor;
 INSERT INTO cursor (one, value) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET value = excluded.value;
 
 -- name: add_event
-INSERT INTO event (id, rid, sender, action, rule, replaces, unreadable, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET rid = excluded.rid, action = excluded.action, replaces = excluded.replaces, unreadable = excluded.unreadable;
+INSERT INTO event (id, rid, sender, action, rule, replaces, unreadable, at, room, session, idx) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET rid = excluded.rid, action = excluded.action, replaces = excluded.replaces, unreadable = excluded.unreadable, session = excluded.session, idx = excluded.idx;
+
+-- name: source
+SELECT id FROM event WHERE session = ? AND idx = ? AND idx >= 0 ORDER BY at, id LIMIT 1;
+
+-- name: recorded
+SELECT unreadable FROM event WHERE id = ?;
 
 -- name: judge_event
 UPDATE event SET action = ?, rule = ? WHERE id = ?;

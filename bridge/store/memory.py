@@ -49,6 +49,7 @@ class MemoryStore:
         self._events: dict[EventId, tuple[Ms, Known]] = {}
         self._debts: dict[str, tuple[Owed, Debt]] = {}
         self._waiting: dict[EventId, Message] = {}
+        self._sources: dict[tuple[str, int], EventId] = {}
         self._brakes: set[RoomId | None] = set()
 
     async def append(self, facts: Sequence[Fact], *, cursor: Cursor | None = None) -> None:
@@ -98,6 +99,8 @@ class MemoryStore:
                 unreadable=message.kind is Kind.UNREADABLE,
             ),
         )
+        if message.index >= 0:
+            self._sources.setdefault((message.session, message.index), message.event_id)
         if message.kind is Kind.UNREADABLE:
             self._waiting[message.event_id] = message
         else:
@@ -156,6 +159,11 @@ class MemoryStore:
     async def known(self, events: Sequence[EventId]) -> Mapping[EventId, Known]:
         """Those of *events* that are on record."""
         return {e: self._events[e][1] for e in events if e in self._events}
+
+    async def sources(self, messages: Sequence[Message]) -> Mapping[tuple[str, int], EventId]:
+        """Which event first carried each of *messages*' place in its session."""
+        places = {(m.session, m.index) for m in messages if m.index >= 0}
+        return {place: self._sources[place] for place in places if place in self._sources}
 
     async def edits(self, event: EventId) -> tuple[EventId, ...]:
         """The recorded edits of *event*, oldest first."""

@@ -72,7 +72,10 @@ class SqliteStore:
         self._lock = _lock(path)
         try:
             self._db = _connect(path)
-            self._run("schema")
+            if not self._one("is_new")[0] and self._one("version")[0] < 1:
+                self._script("upgrade_1")
+            self._script("schema")
+            self._script("stamp")
             self._book = self._open_book()
             if anchor is not None:
                 compare(anchor, path, self._book, self._kept_at)
@@ -112,6 +115,15 @@ class SqliteStore:
         """Those of *events* that are on record."""
         return await self._in_thread(lambda: {e: k for e in events if (k := self._known(e))})
 
+    async def sources(self, messages: Sequence[Message]) -> Mapping[tuple[str, int], EventId]:
+        """Which event first carried each of *messages*' place in its session."""
+
+        def look() -> dict[tuple[str, int], EventId]:
+            places = {(m.session, m.index) for m in messages if m.index >= 0}
+            return {p: EventId(row[0]) for p in places if (row := self._one("source", *p))}
+
+        return await self._in_thread(look)
+
     async def edits(self, event: EventId) -> tuple[EventId, ...]:
         """The recorded edits of *event*, oldest first."""
         rows = await self._in_thread(lambda: self._all("edits", event))
@@ -147,10 +159,10 @@ class SqliteStore:
     # How
 
     def _run(self, name: str, *values: Any) -> None:
-        if values or name not in {"schema", "pragmas"}:
-            self._db.execute(SQL[name], values)
-        else:
-            self._db.executescript(SQL[name])
+        self._db.execute(SQL[name], values)
+
+    def _script(self, name: str) -> None:
+        self._db.executescript(SQL[name])
 
     def _one(self, name: str, *values: Any) -> Any:
         return self._db.execute(SQL[name], values).fetchone()
@@ -276,6 +288,9 @@ class SqliteStore:
             message.replaces,
             int(unreadable),
             message.sent_at,
+            message.room,
+            message.session,
+            message.index,
         )
         if unreadable:
             self._run(

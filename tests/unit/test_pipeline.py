@@ -12,7 +12,7 @@ import pytest
 
 from bridge.config import load_policies
 from bridge.enforce import COPY_S, Enforcer
-from bridge.errors import NotPermitted, TransportError
+from bridge.errors import NotPermitted, TooLarge, TransportError
 from bridge.ledger.opening import Reader
 from bridge.matrix.memory import Fault, MemoryTransport, Sent, no_fault
 from bridge.model import (
@@ -20,6 +20,7 @@ from bridge.model import (
     EventId,
     Gap,
     Kind,
+    Media,
     Message,
     Ms,
     Room,
@@ -102,6 +103,7 @@ class World:
             header = msgspec.json.decode(record.header, type=dict[str, str | int])
             reader.learn(header, record.body)
             body = b"{}" if header["kind"] == "epoch" else reader.open(header, record.body)
+            body = body.partition(b"\n")[0]
             inside = msgspec.json.decode(body, type=dict[str, object])
             found.append((str(header["kind"]), header, inside))
         return found
@@ -268,6 +270,87 @@ async def test_somebody_elses_edit_does_not_take_a_message_along() -> None:
     forged = say("$e", OPERATIONAL, replaces="$a", sender=UserId("@mallory:force.example"))
     await world.hear_and_settle(forged)
     assert [which for what, which in world.done() if what == "removed"] == ["$e"]
+
+
+async def test_an_edit_of_an_edit_takes_the_first_message_along() -> None:
+    world = World()
+    await world.hear_and_settle(say("$a", "tea?"), say("$e1", "tea at 3?", replaces="$a"))
+    await world.hear_and_settle(say("$e2", OPERATIONAL, replaces="$e1"))
+    assert {which for what, which in world.done() if what == "removed"} == {"$a", "$e1", "$e2"}
+
+
+async def test_ciphertext_that_was_posted_before_is_captured_and_referred() -> None:
+    """After a restart, too: whose words they are cannot be believed."""
+    world = World()
+    await world.hear_and_settle(replace(say("$a", "tea?"), session="s", index=3))
+    world.restart()
+    replayed = replace(
+        say("$b", "tea?", sender=UserId("@mallory:force.example")), session="s", index=3
+    )
+    await world.hear_and_settle(replayed)
+    verdicts = [header for kind, header, _ in world.ledger() if kind == "verdict"]
+    assert verdicts[-1]["rule"] == "builtin:doubtful"
+    assert verdicts[-1]["referrals"] == "errors"
+    assert [s.room for s in world.sent] == [REVIEW]
+    bodies = [inside["doubt"] for kind, _, inside in world.ledger() if kind == "message"]
+    assert bodies == ["", "its ciphertext was posted before, as another event"]
+
+
+async def test_a_message_that_comes_again_by_itself_is_no_replay() -> None:
+    world = World()
+    message = replace(say("$a", "tea?"), session="s", index=3)
+    batch = world.transport.say(message)
+    await world.pipeline.handle(batch)
+    await world.pipeline.handle(batch)
+    assert world.kinds() == ["message"]
+
+
+async def test_files_are_kept_and_go_along_when_their_message_is_moved() -> None:
+    world = World()
+    world.transport.files["mxc://force.example/pic"] = b"\x00ciphertext\x00\x00"
+    picture = replace(
+        say("$a", OPERATIONAL, kind=Kind.MEDIA),
+        media=(Media(part="file", url="mxc://force.example/pic"),),
+    )
+    await world.hear_and_settle(picture)
+    await world.settler.settle_once()
+    assert [room for what, room in world.done() if what == "posted"][:2] == [SECURE, SECURE]
+    assert world.kinds().count("media") == 1
+    assert await world.store.owed() == ()
+    record = next(r for r in world.store.records if b'"kind":"media"' in r.header)
+    opened = Reader(ORIGIN, ["psd"], [PSD])
+    for one in world.store.records:
+        header = msgspec.json.decode(one.header, type=dict[str, str | int])
+        opened.learn(header, one.body)
+    header = msgspec.json.decode(record.header, type=dict[str, str | int])
+    first, _, raw = opened.open(header, record.body).partition(b"\n")
+    assert raw == b"\x00ciphertext\x00\x00"
+    assert msgspec.json.decode(first)["bytes"] == len(raw)
+
+
+async def test_a_file_that_is_too_large_is_referred_and_holds_nothing_up() -> None:
+    world = World()
+
+    def fault(name: str) -> tuple[bool, TransportError | None]:
+        return (True, TooLarge("it is too long")) if name == "fetch" else (True, None)
+
+    world.transport.fault = fault
+    picture = replace(
+        say("$a", "cake", kind=Kind.MEDIA), media=(Media(part="file", url="mxc://x/pic"),)
+    )
+    await world.hear_and_settle(picture)
+    await world.settler.settle_once()
+    assert [s.room for s in world.sent] == [REVIEW]
+    assert await world.store.owed() == ()
+
+
+@pytest.mark.parametrize("part", ["filename", "poll", "location", "reaction", "outer", "text"])
+async def test_words_in_any_part_of_a_message_are_judged(part: str) -> None:
+    world = World()
+    await world.hear_and_settle(replace(say("$a", "look"), extra=((part, OPERATIONAL),)))
+    assert ("removed", "$a") in world.done()
+    assert world.sent[0].post is not None
+    assert "AB12 CDE" in world.sent[0].post.body
 
 
 async def test_what_is_said_in_a_secure_room_is_kept_and_not_judged() -> None:

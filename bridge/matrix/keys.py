@@ -1,0 +1,444 @@
+"""nio's Olm machine, which no device, key or message of anybody's can stop.
+
+Never keeps a room key whose id it did not check, and never gives one away: we answer no requests.
+The numbers in brackets are those of the failures of matrix-nio 0.26 that docs/matrix.md lists.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+import vodozemac
+from nio.crypto import InboundGroupSession, InboundSession, Olm, OlmDevice, OutboundSession
+from nio.crypto import Session as OlmSession
+from peewee import PeeweeException
+from unpaddedbase64 import decode_base64
+
+from bridge.matrix.recent import Recent
+from bridge.matrix.sessions import LampStore, RoomKeyStore
+from bridge.matrix.trust import Identity
+
+log = structlog.get_logger(__name__)
+
+MEGOLM = "m.megolm.v1.aes-sha2"
+OLM = "m.olm.v1.curve25519-aes-sha2"
+_OTK = "signed_curve25519"
+#: So many devices of one user are taken in; making up more costs a user nothing, and us time.
+_MOST_DEVICES = 200
+#: So many room keys are sent in one request.
+_AT_ONCE = 20
+#: So many to-device messages wait to be sent.
+_MOST_QUEUED = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """Somebody offers us the keys of a room's past (MSC4268)."""
+
+    sender: str
+    sender_key: str
+    ed25519: str
+    room_id: str
+    #: Where it lies and how it is encrypted, as an attachment's `file`.
+    file: Mapping[str, Any]
+
+
+class LampOlm(Olm):  # type: ignore[misc]  # nio ships no types
+    """The keys of our device, and of everybody else's."""
+
+    store: LampStore
+    inbound_group_store: RoomKeyStore
+
+    def __init__(self, user_id: str, device_id: str, store: LampStore) -> None:
+        """Load what *store* has."""
+        #: Offers that nobody has looked at yet.
+        self.bundles: deque[Bundle] = deque(maxlen=32)
+        #: Which devices their owners have signed, by user and device id, as far as we asked.
+        self.cross_signed: dict[str, dict[str, bool]] = {}
+        #: When we last tried to start anew with a device.
+        self._unwedged: Recent[tuple[str, str], datetime] = Recent(10_000)
+        self._doubts: dict[str, dict[tuple[str, str, str], str]] = {}
+        self._asked_for: Recent[tuple[str, str], bool] = Recent(10_000)
+        self._account_changed = False
+        super().__init__(user_id, device_id, store)
+
+    # What others send us
+
+    def take_olm(self, sender: str, content: Mapping[str, Any]) -> str:
+        """Read one Olm message; return the session whose key it brought, or "" (1).
+
+        Raises:
+            PeeweeException: the store failed.
+        """
+        sender_key, ciphertext = content.get("sender_key"), content.get("ciphertext")
+        ours = self.account.identity_keys["curve25519"]
+        if content.get("algorithm") != OLM or not isinstance(ciphertext, dict):
+            return ""
+        part = ciphertext.get(ours)
+        if not isinstance(part, dict) or not isinstance(sender_key, str):
+            return ""
+        try:
+            message = _olm_message(part.get("type"), part.get("body"))
+            got = self.decrypt(sender, sender_key, message)
+        except PeeweeException:
+            raise
+        except Exception as exc:
+            # A pre-key message to a key that we lost comes here: start anew from our side.
+            log.warning("to_device.malformed", sender=sender, error=type(exc).__name__)
+            self._mark_device_for_unwedging(sender, sender_key)
+            return ""
+        finally:
+            self._tidy(sender_key)
+        return got if isinstance(got, str) else ""
+
+    def _tidy(self, sender_key: str) -> None:
+        """Keep no list for a device without sessions, and no list without an end."""
+        kept = self.session_store[sender_key]
+        if len(kept) > 1:
+            self.store.trim(kept)
+        elif not kept:
+            self.session_store._entries.pop(sender_key, None)  # noqa: SLF001 - it has no call
+
+    def save_if_changed(self) -> None:
+        """Save that one-time keys were used up."""
+        if self._account_changed:
+            self.save_account()
+            self._account_changed = False
+
+    def _create_inbound_session(self, sender: str, sender_key: str, message: Any) -> InboundSession:
+        # nio saves before the one-time key is used; the batch saves once, afterwards.
+        self._account_changed = True
+        return InboundSession(self.account, message, sender_key)
+
+    def _handle_olm_event(self, sender: str, sender_key: str, payload: dict[Any, Any]) -> str:
+        content, claimed = payload["content"], payload["keys"].get("ed25519")
+        if not isinstance(claimed, str):
+            return ""
+        match payload["type"]:
+            case "m.room_key":
+                return self._take_room_key(sender_key, claimed, content)
+            case "m.forwarded_room_key":
+                return self._take_forwarded(sender, sender_key, claimed, content)
+            case "m.room_key_bundle" | "io.element.msc4268.room_key_bundle":
+                room, file = content.get("room_id"), content.get("file")
+                if isinstance(room, str) and isinstance(file, dict):
+                    self.bundles.append(
+                        Bundle(sender=sender, sender_key=sender_key, ed25519=claimed,
+                               room_id=room, file=file)
+                    )  # fmt: skip
+        return ""
+
+    def _take_room_key(self, sender_key: str, claimed: str, content: Mapping[str, Any]) -> str:
+        if content.get("algorithm") != MEGOLM:
+            return ""
+        session = InboundGroupSession(
+            content["session_key"], claimed, sender_key, content["room_id"]
+        )
+        return self._keep(session, content["session_id"])
+
+    def _take_forwarded(
+        self, sender: str, sender_key: str, claimed: str, content: Mapping[str, Any]
+    ) -> str:
+        """Take a key that we asked for, from the device that made it and from no other."""
+        asked = self.outgoing_key_requests.get(str(content.get("session_id")))
+        device = self.device_of(sender, sender_key)
+        if asked is None or asked.room_id != content["room_id"] or device is None:
+            return ""
+        maker = (content["sender_key"], content["sender_claimed_ed25519_key"])
+        if maker != (sender_key, device.ed25519) or claimed != device.ed25519:
+            log.warning("forward.not_by_its_maker", sender=sender, session=asked.session_id)
+            return ""
+        session = InboundGroupSession.import_session(
+            content["session_key"], claimed, sender_key, content["room_id"]
+        )
+        got = self._keep(session, asked.session_id)
+        if got:
+            del self.outgoing_key_requests[asked.session_id]
+            self.store.remove_outgoing_key_request(asked)
+        return got
+
+    def _keep(self, session: InboundGroupSession, session_id: object) -> str:
+        if session.id != session_id or not isinstance(session.room_id, str):
+            log.warning("room_key.mismatched", room=str(session.room_id)[:255])
+            return ""
+        return session_id if self.inbound_group_store.add(session) else ""
+
+    def create_group_session(
+        self, sender_key: str, sender_fp_key: str, room_id: str, session_id: str, session_key: str
+    ) -> None:
+        """Keep the key of a session of our own, as nio calls it."""
+        self._keep(InboundGroupSession(session_key, sender_fp_key, sender_key, room_id), session_id)
+
+    def _mark_device_for_unwedging(self, sender: str, sender_key: str) -> None:
+        """Start anew with a device whose messages we cannot read: at most once an hour."""
+        device = self.device_of(sender, sender_key)
+        if device is None:
+            self.ask_about(sender, sender_key)
+            return
+        now, last = datetime.now(), self._unwedged.recall((sender, device.id))  # noqa: DTZ005 - nio's
+        if last is None or now - last >= self._unwedging_interval:
+            self._unwedged[sender, device.id] = now
+            super()._mark_device_for_unwedging(sender, sender_key)
+
+    def _queue_dummy_message(self, session: Any, device: OlmDevice) -> None:
+        if len(self.outgoing_to_device_messages) < _MOST_QUEUED:
+            super()._queue_dummy_message(session, device)
+
+    # What the server says of others' devices
+
+    def take_devices(self, user: str, devices: object, owner: Identity) -> bool:
+        """Take in the devices of *user*; say whether a room key must be made anew (3)."""
+        payloads = devices if isinstance(devices, dict) else {}
+        known = self.device_store[user]
+        self.tracked_users.add(user)
+        self._doubts.pop(user, None)
+        if len(payloads) > _MOST_DEVICES:
+            log.warning("devices.too_many", user=user, devices=len(payloads))
+        changed: dict[str, OlmDevice] = {}
+        signs: dict[str, bool] = {}
+        for device_id in sorted(payloads, key=lambda named: named not in known)[:_MOST_DEVICES]:
+            if (user, device_id) == (self.user_id, self.device_id):
+                continue
+            device = self._checked(user, device_id, payloads[device_id])
+            if device is None:
+                continue
+            signs[device_id] = owner.signs(user, payloads[device_id])
+            if self._differs(known.get(device_id), device):
+                known[device_id] = changed[device_id] = device
+        for device in known.values():
+            if device.id not in payloads and not device.deleted:
+                device.deleted = True
+                changed[device.id] = device
+        self.cross_signed[user] = signs
+        if changed:
+            self.store.save_device_keys({user: changed})
+        return bool(changed)
+
+    def _checked(self, user: str, device_id: str, payload: object) -> OlmDevice | None:
+        """Return the device that *payload* describes, or None if anything in it is not so."""
+        try:
+            if not isinstance(payload, dict):
+                raise TypeError("not an object")
+            if (payload["user_id"], payload["device_id"]) != (user, device_id):
+                raise ValueError("keys of another device")
+            ed25519 = payload["keys"][f"ed25519:{device_id}"]
+            curve25519 = payload["keys"][f"curve25519:{device_id}"]
+            # nio keeps what is no key and fails on it in the middle of a send.
+            vodozemac.Ed25519PublicKey.from_base64(ed25519)
+            vodozemac.Curve25519PublicKey.from_base64(curve25519)
+        except Exception as exc:
+            log.warning("device.malformed", user=user, device=device_id, error=type(exc).__name__)
+            return None
+        if not self.verify_json(payload, ed25519, user, device_id):
+            log.warning("device.unsigned", user=user, device=device_id)
+            return None
+        return OlmDevice(user, device_id, {"ed25519": ed25519, "curve25519": curve25519})
+
+    @staticmethod
+    def _differs(old: OlmDevice | None, new: OlmDevice) -> bool:
+        """Say whether *new* is to take the place of *old*."""
+        if old is None or old.deleted:
+            return True
+        if old.ed25519 != new.ed25519:
+            # Not a change but another device under a name that is taken.
+            log.warning("device.other_key", user=new.user_id, device=new.id)
+            return False
+        return bool(old.curve25519 != new.curve25519)
+
+    def verify_json(self, json: Any, user_key: str, user_id: str, device_id: str) -> bool:
+        """Check a signature; whatever is malformed is unsigned (3)."""
+        if not isinstance(json, dict):
+            return False
+        before = dict(json)
+        try:
+            return bool(super().verify_json(json, user_key, user_id, device_id))
+        except Exception as exc:
+            log.warning("signature.malformed", user=user_id, error=type(exc).__name__)
+            return False
+        finally:
+            json.update(before)
+
+    def device_of(self, user: str, sender_key: str) -> OlmDevice | None:
+        """Return the device of *user* with this curve25519 key, also one that is gone."""
+        for device in self.device_store[user].values():
+            if device.curve25519 == sender_key:
+                return device
+        return None
+
+    def ask_about(self, user: str, sender_key: str) -> None:
+        """Ask for a user's devices, once for each device that we do not know."""
+        if (user, sender_key) not in self._asked_for:
+            self._asked_for[user, sender_key] = True
+            self.users_for_key_query.add(user)
+
+    def doubt(self, sender: str, session: InboundGroupSession) -> str:
+        """Say what speaks against *sender* having made *session*; "" if nothing does (6)."""
+        own = self.account.identity_keys["curve25519"]
+        if (sender, session.sender_key) == (self.user_id, own):
+            return ""
+        via = session.forwarding_chain[0] if session.forwarding_chain else ""
+        named = (session.sender_key, session.ed25519, via)
+        known = self._doubts.setdefault(sender, {})
+        if named not in known:
+            known[named] = self._weigh(sender, session, via)
+        return known[named]
+
+    def _weigh(self, sender: str, session: InboundGroupSession, via: str) -> str:
+        device = self.device_of(sender, session.sender_key)
+        if device is not None and device.ed25519 != session.ed25519:
+            return "its session claims another signing key than its sender's device has"
+        if via:
+            return f"its key came second-hand from {via}"
+        if device is None:
+            self.ask_about(sender, session.sender_key)
+            return "its session is of no device of its sender that we know"
+        if sender not in self.cross_signed:
+            self.ask_about(sender, session.sender_key)
+        if not self.cross_signed.get(sender, {}).get(device.id, True):
+            return "its device is not cross-signed by its owner"
+        return ""
+
+    # What we send
+
+    def share_keys(self) -> dict[str, Any]:
+        """Return what is to be uploaded, its private halves saved before the server knows (2)."""
+        account = self.account
+        content: dict[str, Any] = {}
+        if not account.shared:
+            content["device_keys"] = self._device_keys()
+        waiting = len(account.one_time_keys["curve25519"])
+        missing = account.max_one_time_keys - (self.uploaded_key_count or 0) - waiting
+        if missing > 0 and (not account.shared or self.uploaded_key_count is not None):
+            account.generate_one_time_keys(missing)
+        keys = account.one_time_keys["curve25519"]
+        if keys:
+            content["one_time_keys"] = {
+                f"{_OTK}:{name}": self._signed({"key": key}) for name, key in keys.items()
+            }
+        fallback = account._account.fallback_key  # noqa: SLF001 - nio does not wrap it
+        if fallback:
+            content["fallback_keys"] = {
+                f"{_OTK}:{name}": self._signed({"key": key.to_base64(), "fallback": True})
+                for name, key in fallback.items()
+            }
+        self.save_account()
+        return content
+
+    def make_fallback_key(self) -> None:
+        """Have a fallback key to upload: the one that never was, or a new one (2).
+
+        Of those that were uploaded the last two can be used.
+        """
+        account = self.account._account  # noqa: SLF001 - nio does not wrap it
+        if not account.fallback_key:
+            account.generate_fallback_key()
+
+    def _device_keys(self) -> dict[str, Any]:
+        keys = self.account.identity_keys
+        return self._signed(
+            {
+                "algorithms": [OLM, MEGOLM],
+                "user_id": self.user_id,
+                "device_id": self.device_id,
+                "keys": {f"{kind}:{self.device_id}": key for kind, key in keys.items()},
+            }
+        )
+
+    def _signed(self, thing: dict[str, Any]) -> dict[str, Any]:
+        signature = self.sign_json(thing)
+        return {
+            **thing,
+            "signatures": {self.user_id: {f"ed25519:{self.device_id}": signature}},
+        }
+
+    def take_claimed(self, claimed: object, asked: Mapping[str, Iterable[str]]) -> None:
+        """Start an Olm session with each device that we got a key of; a bad one stands alone (4)."""
+        users = claimed if isinstance(claimed, dict) else {}
+        for user, device_ids in asked.items():
+            keys = users.get(user)
+            for device_id in device_ids:
+                device = self.device_store[user].get(device_id)
+                key = keys.get(device_id) if isinstance(keys, dict) else None
+                if device is None or not isinstance(key, dict):
+                    continue
+                try:
+                    self._start(device, next(iter(key.values())))
+                except PeeweeException:
+                    raise
+                except Exception as exc:
+                    log.warning(
+                        "olm.cannot_start", user=user, device=device_id, error=type(exc).__name__
+                    )
+
+    def _start(self, device: OlmDevice, key: dict[str, Any]) -> None:
+        if not self.verify_json(key, device.ed25519, device.user_id, device.id):
+            raise ValueError("not signed by the device")
+        session = self.create_session(key["key"], device.curve25519)
+        if device in self.wedged_devices:
+            self._queue_dummy_message(session, device)
+
+    def create_session(self, one_time_key: str, curve_key: str) -> OlmSession:
+        """Start an Olm session, and keep it."""
+        session = OutboundSession(self.account, curve_key, one_time_key)
+        self.session_store.add(curve_key, session)
+        self.save_session(curve_key, session)
+        return session
+
+    def sharers(self, users: Iterable[str]) -> Iterator[OlmDevice]:
+        """Go through the devices of *users* that may have our room keys (12).
+
+        Our account's other devices may not: the bot has none, so they are somebody's theft.
+        """
+        for user in users:
+            if user != self.user_id:
+                yield from self.device_store.active_user_devices(user)
+
+    def get_missing_sessions(self, users: list[str]) -> dict[str, list[str]]:
+        """Return the devices that we cannot send keys to before we have a key of theirs."""
+        missing: dict[str, list[str]] = {}
+        for device in self.sharers(users):
+            if device.curve25519 not in self.session_store._entries:  # noqa: SLF001 - it would grow
+                missing.setdefault(device.user_id, []).append(device.id)
+        return missing
+
+    def share_group_session_parallel(
+        self, room_id: str, users: list[str], ignore_unverified_devices: bool = True
+    ) -> Iterator[tuple[set[tuple[str, str]], dict[str, Any]]]:
+        """Encrypt the room's key for each device that does not have it, some at a time."""
+        session = self.outbound_group_sessions[room_id]
+        content = {
+            "algorithm": MEGOLM,
+            "room_id": room_id,
+            "session_id": session.id,
+            "session_key": session.session_key,
+        }
+        missing = [
+            device
+            for device in self.sharers(users)
+            if (device.user_id, device.id) not in session.users_shared_with
+            and device.curve25519 in self.session_store._entries  # noqa: SLF001 - it would grow
+        ]
+        for start in range(0, len(missing), _AT_ONCE):
+            messages: dict[str, dict[str, Any]] = {}
+            with self.store.database.atomic():
+                for device in missing[start : start + _AT_ONCE]:
+                    olm = self.session_store.get(device.curve25519)
+                    sealed = self._olm_encrypt(olm, device, "m.room_key", content)
+                    messages.setdefault(device.user_id, {})[device.id] = sealed
+            reached = {(user, device) for user, each in messages.items() for device in each}
+            yield reached, {"messages": messages}
+
+
+def _olm_message(kind: object, body: object) -> Any:
+    if not isinstance(body, str):
+        raise TypeError("no text")
+    if kind == 0:
+        return vodozemac.PreKeyMessage.from_base64(body)
+    if kind == 1:
+        return vodozemac.AnyOlmMessage.normal(decode_base64(body))
+    raise ValueError("no such kind of message")
