@@ -17,6 +17,7 @@ import structlog
 from bridge import __version__, control
 from bridge.config import Config, load_identity, load_policies, load_register, save_lock
 from bridge.control import Answer, Order
+from bridge.coverage import Coverage, cover
 from bridge.enforce import Enforcer
 from bridge.errors import BridgeError, ConfigError, TransportError
 from bridge.matrix import rooms
@@ -45,6 +46,7 @@ from bridge.ports import Store
 from bridge.register import Entry, Lock, People, Register
 from bridge.settle import Settler
 from bridge.store.book import Identity
+from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
 from bridge.sweep import Sweep
 from bridge.texts import Speaker, card
@@ -65,7 +67,7 @@ class Parts:
     policy: Policy
     register: Register
     people: People
-    rooms: Mapping[RoomId, Room]
+    rooms: dict[RoomId, Room]
     identity: Identity
 
     @property
@@ -168,6 +170,23 @@ async def apply_register(config: Config, progress: Callable[[str], None]) -> roo
         return await rooms.apply(
             api, planned, save=lambda lock: save_lock(config, lock), progress=progress
         )
+
+
+async def compare_coverage(config: Config, since: Ms) -> Coverage:
+    """Say which of the server's events since then are on record.
+
+    Raises:
+        StoreError: there is no ledger.
+        TransportError: the homeserver is not there or refuses.
+    """
+    register, _, lock = load_register(config)
+    reader = SqliteReader(config.ledger)
+    try:
+        async with await _as_bot(config) as api:
+            rooms_now = register.resolve(lock)
+            return await cover(api, rooms_now, reader.recorded, since=since, zone=config.zone)
+    finally:
+        reader.close()
 
 
 async def _as_bot(config: Config) -> Api:

@@ -56,6 +56,7 @@ UNLISTED = "builtin:unlisted-room"
 UNREADABLE = "builtin:unreadable"
 EDIT_OF_MOVED = "builtin:edit-of-moved"
 DOUBTFUL = "builtin:doubtful"
+REPLACED = "builtin:room-replaced"
 #: Stands for a record that is about to be made.
 _NO_RID = Rid("")
 
@@ -67,7 +68,8 @@ class Pipeline:
     transport: Transport
     store: Store
     policy: Callable[[], Policy]
-    rooms: Mapping[RoomId, Room]
+    #: The approved rooms; an upgraded room joins them under its new id. Shared with others.
+    rooms: dict[RoomId, Room]
     #: Where people are asked about a room that is on no register.
     review: RoomId | None
     #: Called when something is newly owed.
@@ -110,7 +112,7 @@ class Pipeline:
 
     async def _judge(self, message: Message, recall: _Recall) -> list[Fact]:
         """Say what is to be recorded of one message, and what is owed for it."""
-        room = self.rooms.get(message.room)
+        room = self._room(message.room)
         if room is None:
             if self.transport.is_direct(message.room):
                 return [Seen(message=message, cls=RoomClass.DIRECT)]
@@ -121,6 +123,8 @@ class Pipeline:
         )
         judged = room.cls in JUDGED and message.sender != self.transport.user
         if not judged or message.kind not in {Kind.TEXT, Kind.MEDIA}:
+            if message.kind is Kind.STATE and message.type == "m.room.tombstone":
+                return self._refer_replaced(message, room)
             if not message.suspect:
                 return [Seen(message=message, cls=room.cls, owes=keep)]
             verdict = self._nothing()
@@ -150,6 +154,15 @@ class Pipeline:
             return ()
         others = (e for e in recall.edits.get(message.replaces, ()) if e != message.event_id)
         return (message.replaces, *others)
+
+    def _room(self, room: RoomId) -> Room | None:
+        """The approved room, also under the id that an upgrade gave it."""
+        if room not in self.rooms:
+            approved = self.rooms.get(self.transport.origin(room))
+            if approved is None:
+                return None
+            self.rooms[room] = replace(approved, id=room)
+        return self.rooms[room]
 
     def _owes(
         self, verdict: Verdict, message: Message, room: Room, also: tuple[EventId, ...]
@@ -191,6 +204,17 @@ class Pipeline:
         about = message.event_id
         return [Refer(room=message.room, about=about, queue=queue, to=to, reason=reason)]
 
+    def _refer_replaced(self, message: Message, room: Room) -> list[Fact]:
+        """A room was replaced by another: we follow it, and the register should be told."""
+        reason = "this room was upgraded; Blue Lamp follows it: put the new id on the register"
+        verdict = replace(self._nothing(), rule=REPLACED, reason=reason,
+                          referrals=frozenset({Queue.ERRORS}))  # fmt: skip
+        owes = tuple(self._ask(message, room, Queue.ERRORS, reason))
+        return [
+            Seen(message=message, cls=room.cls),
+            Decided(message=message, cls=room.cls, verdict=verdict, owes=owes),
+        ]
+
     def _refer_unlisted(self, message: Message) -> list[Fact]:
         """A room that is on no register: nothing of it is kept, and a person is asked, once."""
         if message.room in self._unlisted or self.review is None:
@@ -220,7 +244,7 @@ class Pipeline:
 
     def give_up(self, message: Message) -> list[Fact]:
         """Decide about a message whose key did not come: people are told."""
-        room = self.rooms.get(message.room)
+        room = self._room(message.room)
         if room is None:
             return []
         reason = f"it could not be decrypted ({message.doubt})"

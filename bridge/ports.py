@@ -73,6 +73,10 @@ class Transport(Protocol):
         """Take *event* out; doing it to one that is out already changes nothing."""
         ...
 
+    def origin(self, room: RoomId) -> RoomId:
+        """The room that *room* continues after upgrades, as both rooms say; itself otherwise."""
+        ...
+
     def is_direct(self, room: RoomId) -> bool:
         """Say whether we made *room* to speak with one person."""
         ...

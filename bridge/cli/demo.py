@@ -65,7 +65,7 @@ async def _play(folder: Path, *, stay: bool) -> bool:
             tolds.append(told)
         faults = await on.keep(tolds)
         out.print()
-        _sum_up(tolds, faults)
+        _sum_up(tolds, faults, on)
         good = not faults and all(told.good for told in tolds)
         verdict = "Every check holds" if good else "Not every check holds"
         out.print(f"{verdict}; {time.monotonic() - begun:.0f} s in all.",
@@ -100,7 +100,7 @@ def _tell(told: Told) -> None:
         out.print("        left alone", style="green")
 
 
-def _sum_up(tolds: list[Told], faults: list[str]) -> None:
+def _sum_up(tolds: list[Told], faults: list[str], on: Stage) -> None:
     table = Table(title="The shift")
     for column in ("", "messages", "as they should be"):
         table.add_column(column, justify="right" if column else "left")
@@ -116,6 +116,8 @@ def _sum_up(tolds: list[Told], faults: list[str]) -> None:
         ("kept in the sealed record", tolds, len(recorded)),
     ):
         table.add_row(name, str(len(some)), f"{right} of {len(some)}")
+    covered = f"{on.served - on.missed} of {on.served}"
+    table.add_row("every event on the server, on record", str(on.served), covered)
     table.add_row("ledger verified", "", "no" if faults else "yes")
     out.print(table)
     for fault in faults:

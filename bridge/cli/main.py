@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime
 import getpass
+import json
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from bridge import __version__, app, control, log
 from bridge.cli import demo, keys, ledger, policy, rooms
 from bridge.cli.common import ConfigOption, config_path, configuration, err, out
 from bridge.config import Config, load_certificates, load_config, load_policies, load_register
+from bridge.coverage import Coverage
 from bridge.errors import BridgeError, UsageError
+from bridge.model import Ms
 from bridge.secret import read_secret
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
@@ -136,6 +141,64 @@ def status(context: typer.Context, config: ConfigOption = None) -> None:
     out.print(f"The bot is not running. There is {size}." if size == "no ledger" else
               f"The bot is not running. Its ledger has {size}.")  # fmt: skip
     raise typer.Exit(2)
+
+
+@cli.command()
+def coverage(
+    context: typer.Context,
+    config: ConfigOption = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="A day such as 2026-11-22; default: yesterday.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Hold the record against the server. Exit 0 all there · 1 missed some · 2 some unreadable."""
+    loaded = configuration(context, config)
+    found = asyncio.run(app.compare_coverage(loaded, _day(since, loaded)))
+    if as_json:
+        shown = {
+            "served": found.served,
+            "missed": found.missed,
+            "unreadable": found.unreadable,
+            "days": [{**dataclasses.asdict(day), "day": str(day.day)} for day in found.days],
+            "closed": found.closed,
+        }
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        _show_coverage(found)
+    if found.missed or found.closed:
+        raise typer.Exit(1)
+    if found.unreadable:
+        raise typer.Exit(2)
+
+
+def _day(text: str | None, config: Config) -> Ms:
+    try:
+        day = (
+            datetime.date.fromisoformat(text)
+            if text
+            else datetime.datetime.now(config.zone).date() - datetime.timedelta(days=1)
+        )
+    except ValueError:
+        raise UsageError(f"{text!r} is not a day such as 2026-11-22.") from None
+    at = datetime.datetime.combine(day, datetime.time(), config.zone)
+    return Ms(int(at.timestamp() * 1000))
+
+
+def _show_coverage(found: Coverage) -> None:
+    table = Table(title="What the server has, and what is on record")
+    for name in ("room", "day", "events", "readable", "unreadable", "missed"):
+        table.add_column(name, justify="left" if name in {"room", "day"} else "right")
+    for day in found.days:
+        counts = (day.served, day.readable, day.unreadable, len(day.missed))
+        table.add_row(day.room, str(day.day), *(str(count) for count in counts))
+    out.print(table)
+    out.print(f"missed {found.missed} of {found.served}; {found.unreadable} could not be read")
+    for day in found.days:
+        for event in day.missed[:20]:
+            err.print(f"missed in {day.room} on {day.day}: {event}", style="red")
+    for room, why in found.closed.items():
+        err.print(f"could not look into {room}: {why}", style="red")
 
 
 def _one_of(room: str | None, everywhere: bool) -> None:

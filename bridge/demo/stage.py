@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.app import apply_register, now
+from bridge.app import apply_register, compare_coverage, now
 from bridge.config import Config, load_config, load_register
 from bridge.demo.bot import BotProcess
 from bridge.demo.force import BOT, OFFICERS, SUPERVISOR, Force, found
@@ -25,7 +25,7 @@ from bridge.demo.shift import Expected, Line
 from bridge.errors import BridgeError
 from bridge.ledger.opening import Reader
 from bridge.ledger.scope import Scope
-from bridge.model import EventId, Message, RoomId, UserId
+from bridge.model import EventId, Message, Ms, RoomId, UserId
 from bridge.reading import check_ledger, open_vault, opened
 from bridge.secret import read_secret
 
@@ -66,6 +66,9 @@ class Stage:
     officers: dict[str, Officer]
     #: Room key → id.
     rooms: dict[str, RoomId]
+    #: Events that the server has in the approved rooms, and those that the record misses.
+    served: int = 0
+    missed: int = 0
 
     def social(self, team: str) -> RoomId:
         """The team's social room."""
@@ -151,6 +154,10 @@ class Stage:
         faults = [f"the ledger does not verify: {one.what}" for one in report.failures]
         if report.unwitnessed_tail:
             faults.append(f"{report.unwitnessed_tail} records are in no checkpoint")
+        covered = await compare_coverage(self.config, Ms(0))
+        self.served, self.missed = covered.served, covered.missed
+        if covered.missed or covered.unreadable:
+            faults.append(f"missed {covered.missed}, unreadable {covered.unreadable} events")
         recorded = self._recorded()
         for told in tolds:
             if told.event not in recorded:

@@ -6,7 +6,6 @@ The numbers in brackets are those of the failures of matrix-nio 0.26 that docs/m
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,29 +13,29 @@ from typing import Any
 
 import structlog
 import vodozemac
-from nio.crypto import InboundGroupSession, InboundSession, Olm, OlmDevice, OutboundSession
+from nio.crypto import InboundGroupSession, InboundSession, OlmDevice, OutboundSession
 from nio.crypto import Session as OlmSession
 from peewee import PeeweeException
 from unpaddedbase64 import decode_base64
 
+from bridge.matrix.devices import Devices
 from bridge.matrix.recent import Recent
 from bridge.matrix.sessions import LampStore, RoomKeyStore
-from bridge.matrix.trust import Identity
 
 log = structlog.get_logger(__name__)
 
 MEGOLM = "m.megolm.v1.aes-sha2"
 OLM = "m.olm.v1.curve25519-aes-sha2"
 _OTK = "signed_curve25519"
-#: So many devices of one user are taken in; making up more costs a user nothing, and us time.
-_MOST_DEVICES = 200
 #: So many room keys are sent in one request.
 _AT_ONCE = 20
+#: So many offers of a room's past wait, and so many of one person.
+_MOST_BUNDLES, _BUNDLES_EACH = 100, 4
 #: So many to-device messages wait to be sent.
 _MOST_QUEUED = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bundle:
     """Somebody offers us the keys of a room's past (MSC4268)."""
 
@@ -48,7 +47,7 @@ class Bundle:
     file: Mapping[str, Any]
 
 
-class LampOlm(Olm):  # type: ignore[misc]  # nio ships no types
+class LampOlm(Devices):
     """The keys of our device, and of everybody else's."""
 
     store: LampStore
@@ -56,14 +55,10 @@ class LampOlm(Olm):  # type: ignore[misc]  # nio ships no types
 
     def __init__(self, user_id: str, device_id: str, store: LampStore) -> None:
         """Load what *store* has."""
-        #: Offers that nobody has looked at yet.
-        self.bundles: deque[Bundle] = deque(maxlen=32)
-        #: Which devices their owners have signed, by user and device id, as far as we asked.
-        self.cross_signed: dict[str, dict[str, bool]] = {}
+        #: Offers that nobody has taken up yet, by who offers what room's past.
+        self.bundles: Recent[tuple[str, str], Bundle] = Recent(_MOST_BUNDLES)
         #: When we last tried to start anew with a device.
         self._unwedged: Recent[tuple[str, str], datetime] = Recent(10_000)
-        self._doubts: dict[str, dict[tuple[str, str, str], str]] = {}
-        self._asked_for: Recent[tuple[str, str], bool] = Recent(10_000)
         self._account_changed = False
         super().__init__(user_id, device_id, store)
 
@@ -119,19 +114,32 @@ class LampOlm(Olm):  # type: ignore[misc]  # nio ships no types
         content, claimed = payload["content"], payload["keys"].get("ed25519")
         if not isinstance(claimed, str):
             return ""
-        match payload["type"]:
-            case "m.room_key":
-                return self._take_room_key(sender_key, claimed, content)
-            case "m.forwarded_room_key":
-                return self._take_forwarded(sender, sender_key, claimed, content)
-            case "m.room_key_bundle" | "io.element.msc4268.room_key_bundle":
-                room, file = content.get("room_id"), content.get("file")
-                if isinstance(room, str) and isinstance(file, dict):
-                    self.bundles.append(
-                        Bundle(sender=sender, sender_key=sender_key, ed25519=claimed,
-                               room_id=room, file=file)
-                    )  # fmt: skip
+        try:
+            match payload["type"]:
+                case "m.room_key":
+                    return self._take_room_key(sender_key, claimed, content)
+                case "m.forwarded_room_key":
+                    return self._take_forwarded(sender, sender_key, claimed, content)
+                case "m.room_key_bundle" | "io.element.msc4268.room_key_bundle":
+                    self._take_bundle(sender, sender_key, claimed, content)
+        except PeeweeException:
+            raise
+        except Exception as exc:
+            log.warning("room_key.malformed", sender=sender, error=type(exc).__name__)
         return ""
+
+    def _take_bundle(
+        self, sender: str, sender_key: str, claimed: str, content: Mapping[str, Any]
+    ) -> None:
+        room, file = content.get("room_id"), content.get("file")
+        if not isinstance(room, str) or not isinstance(file, dict):
+            return
+        theirs = [named for named in self.bundles if named[0] == sender]
+        if len(theirs) >= _BUNDLES_EACH:
+            del self.bundles[theirs[0]]
+        self.bundles[sender, room] = Bundle(
+            sender=sender, sender_key=sender_key, ed25519=claimed, room_id=room, file=file
+        )
 
     def _take_room_key(self, sender_key: str, claimed: str, content: Mapping[str, Any]) -> str:
         if content.get("algorithm") != MEGOLM:
@@ -166,7 +174,7 @@ class LampOlm(Olm):  # type: ignore[misc]  # nio ships no types
         if session.id != session_id or not isinstance(session.room_id, str):
             log.warning("room_key.mismatched", room=str(session.room_id)[:255])
             return ""
-        return session_id if self.inbound_group_store.add(session) else ""
+        return str(session_id) if self.inbound_group_store.add(session) else ""
 
     def create_group_session(
         self, sender_key: str, sender_fp_key: str, room_id: str, session_id: str, session_key: str
@@ -188,120 +196,6 @@ class LampOlm(Olm):  # type: ignore[misc]  # nio ships no types
     def _queue_dummy_message(self, session: Any, device: OlmDevice) -> None:
         if len(self.outgoing_to_device_messages) < _MOST_QUEUED:
             super()._queue_dummy_message(session, device)
-
-    # What the server says of others' devices
-
-    def take_devices(self, user: str, devices: object, owner: Identity) -> bool:
-        """Take in the devices of *user*; say whether a room key must be made anew (3)."""
-        payloads = devices if isinstance(devices, dict) else {}
-        known = self.device_store[user]
-        self.tracked_users.add(user)
-        self._doubts.pop(user, None)
-        if len(payloads) > _MOST_DEVICES:
-            log.warning("devices.too_many", user=user, devices=len(payloads))
-        changed: dict[str, OlmDevice] = {}
-        signs: dict[str, bool] = {}
-        for device_id in sorted(payloads, key=lambda named: named not in known)[:_MOST_DEVICES]:
-            if (user, device_id) == (self.user_id, self.device_id):
-                continue
-            device = self._checked(user, device_id, payloads[device_id])
-            if device is None:
-                continue
-            signs[device_id] = owner.signs(user, payloads[device_id])
-            if self._differs(known.get(device_id), device):
-                known[device_id] = changed[device_id] = device
-        for device in known.values():
-            if device.id not in payloads and not device.deleted:
-                device.deleted = True
-                changed[device.id] = device
-        self.cross_signed[user] = signs
-        if changed:
-            self.store.save_device_keys({user: changed})
-        return bool(changed)
-
-    def _checked(self, user: str, device_id: str, payload: object) -> OlmDevice | None:
-        """Return the device that *payload* describes, or None if anything in it is not so."""
-        try:
-            if not isinstance(payload, dict):
-                raise TypeError("not an object")
-            if (payload["user_id"], payload["device_id"]) != (user, device_id):
-                raise ValueError("keys of another device")
-            ed25519 = payload["keys"][f"ed25519:{device_id}"]
-            curve25519 = payload["keys"][f"curve25519:{device_id}"]
-            # nio keeps what is no key and fails on it in the middle of a send.
-            vodozemac.Ed25519PublicKey.from_base64(ed25519)
-            vodozemac.Curve25519PublicKey.from_base64(curve25519)
-        except Exception as exc:
-            log.warning("device.malformed", user=user, device=device_id, error=type(exc).__name__)
-            return None
-        if not self.verify_json(payload, ed25519, user, device_id):
-            log.warning("device.unsigned", user=user, device=device_id)
-            return None
-        return OlmDevice(user, device_id, {"ed25519": ed25519, "curve25519": curve25519})
-
-    @staticmethod
-    def _differs(old: OlmDevice | None, new: OlmDevice) -> bool:
-        """Say whether *new* is to take the place of *old*."""
-        if old is None or old.deleted:
-            return True
-        if old.ed25519 != new.ed25519:
-            # Not a change but another device under a name that is taken.
-            log.warning("device.other_key", user=new.user_id, device=new.id)
-            return False
-        return bool(old.curve25519 != new.curve25519)
-
-    def verify_json(self, json: Any, user_key: str, user_id: str, device_id: str) -> bool:
-        """Check a signature; whatever is malformed is unsigned (3)."""
-        if not isinstance(json, dict):
-            return False
-        before = dict(json)
-        try:
-            return bool(super().verify_json(json, user_key, user_id, device_id))
-        except Exception as exc:
-            log.warning("signature.malformed", user=user_id, error=type(exc).__name__)
-            return False
-        finally:
-            json.update(before)
-
-    def device_of(self, user: str, sender_key: str) -> OlmDevice | None:
-        """Return the device of *user* with this curve25519 key, also one that is gone."""
-        for device in self.device_store[user].values():
-            if device.curve25519 == sender_key:
-                return device
-        return None
-
-    def ask_about(self, user: str, sender_key: str) -> None:
-        """Ask for a user's devices, once for each device that we do not know."""
-        if (user, sender_key) not in self._asked_for:
-            self._asked_for[user, sender_key] = True
-            self.users_for_key_query.add(user)
-
-    def doubt(self, sender: str, session: InboundGroupSession) -> str:
-        """Say what speaks against *sender* having made *session*; "" if nothing does (6)."""
-        own = self.account.identity_keys["curve25519"]
-        if (sender, session.sender_key) == (self.user_id, own):
-            return ""
-        via = session.forwarding_chain[0] if session.forwarding_chain else ""
-        named = (session.sender_key, session.ed25519, via)
-        known = self._doubts.setdefault(sender, {})
-        if named not in known:
-            known[named] = self._weigh(sender, session, via)
-        return known[named]
-
-    def _weigh(self, sender: str, session: InboundGroupSession, via: str) -> str:
-        device = self.device_of(sender, session.sender_key)
-        if device is not None and device.ed25519 != session.ed25519:
-            return "its session claims another signing key than its sender's device has"
-        if via:
-            return f"its key came second-hand from {via}"
-        if device is None:
-            self.ask_about(sender, session.sender_key)
-            return "its session is of no device of its sender that we know"
-        if sender not in self.cross_signed:
-            self.ask_about(sender, session.sender_key)
-        if not self.cross_signed.get(sender, {}).get(device.id, True):
-            return "its device is not cross-signed by its owner"
-        return ""
 
     # What we send
 
@@ -326,7 +220,8 @@ class LampOlm(Olm):  # type: ignore[misc]  # nio ships no types
                 f"{_OTK}:{name}": self._signed({"key": key.to_base64(), "fallback": True})
                 for name, key in fallback.items()
             }
-        self.save_account()
+        if content:
+            self.save_account()
         return content
 
     def make_fallback_key(self) -> None:
@@ -357,7 +252,7 @@ class LampOlm(Olm):  # type: ignore[misc]  # nio ships no types
         }
 
     def take_claimed(self, claimed: object, asked: Mapping[str, Iterable[str]]) -> None:
-        """Start an Olm session with each device that we got a key of; a bad one stands alone (4)."""
+        """Start an Olm session with each device that gave a key; a bad one stands alone (4)."""
         users = claimed if isinstance(claimed, dict) else {}
         for user, device_ids in asked.items():
             keys = users.get(user)

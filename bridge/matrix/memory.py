@@ -51,6 +51,8 @@ class MemoryTransport:
     delay_s: float = 0.0
     sent: list[Sent] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    #: New room → old room.
+    upgraded: dict[RoomId, RoomId] = field(default_factory=dict)
     _batches: list[Batch] = field(default_factory=list)
     _events: dict[EventId, Message] = field(default_factory=dict)
     _directs: dict[UserId, RoomId] = field(default_factory=dict)
@@ -109,6 +111,10 @@ class MemoryTransport:
         if error is not None:
             raise error
         return what.event
+
+    def origin(self, room: RoomId) -> RoomId:
+        """The room that *room* continues after upgrades."""
+        return self.upgraded.get(room, room)
 
     def is_direct(self, room: RoomId) -> bool:
         """Say whether we made *room* to speak with one person."""

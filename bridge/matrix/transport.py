@@ -17,6 +17,7 @@ from bridge.errors import NotFound, NotPermitted, NotSignedIn, TransportError
 from bridge.matrix import directs, media, translate
 from bridge.matrix.api import Api, quote
 from bridge.matrix.client import Clear, Dark, LampClient
+from bridge.matrix.lineage import Lineage
 from bridge.model import Batch, Cursor, EventId, Gap, Message, Ms, RoomId, UserId
 from bridge.ports import Post
 
@@ -72,6 +73,7 @@ class MatrixTransport:
         #: Sessions whose keys came in a sync that could not be taken in whole.
         self._fresh: set[str] = set()
         self._directs = directs.Directs(api, UserId(client.user_id))
+        self._lineage = Lineage()
         self._creating = asyncio.Lock()
         #: Set once the server has told us which rooms there are.
         self._oriented = asyncio.Event()
@@ -84,6 +86,10 @@ class MatrixTransport:
     def is_direct(self, room: RoomId) -> bool:
         """Say whether we made this room to speak with one person."""
         return self._directs.is_direct(room)
+
+    def origin(self, room: RoomId) -> RoomId:
+        """The room that *room* continues after upgrades; itself if it continues none."""
+        return self._lineage.origin(room)
 
     def rooms(self) -> frozenset[RoomId]:
         """The rooms that we are in, as far as the server has told us."""
@@ -159,13 +165,10 @@ class MatrixTransport:
     async def _accept(self, invites: Mapping[str, Any]) -> None:
         """Join the approved rooms that we are invited to, and no others."""
         for room in invites:
-            if not self._approved(RoomId(room)):
+            if self._approved(RoomId(room)) or self._lineage.is_named(RoomId(room)):
+                await self._join(RoomId(room))
+            else:
                 log.warning("invite.not_on_register", room=room)
-                continue
-            try:
-                await self.api.call("POST", f"/_matrix/client/v3/join/{quote(room)}", {})
-            except TransportError as exc:
-                log.warning("invite.cannot_join", room=room, error=str(exc))
 
     async def _take_room(
         self, room: RoomId, part: Mapping[str, Any], since: Cursor | None
@@ -174,22 +177,35 @@ class MatrixTransport:
         events = _events(timeline)
         for event in [*_events(part.get("state") or {}), *events]:
             if isinstance(event.get("state_key"), str):
-                self.client.take_state(room, event)
-                self._directs.take(room, event)
+                await self._take_state(room, event)
         gaps: list[Gap] = []
-        if timeline.get("limited") and since is not None:
+        if timeline.get("limited"):
             earlier, gaps = await self._fill(room, str(timeline.get("prev_batch", "")), since)
             events = earlier + events
         return [self._read(room, event) for event in events if event.get("event_id")], gaps
 
+    async def _take_state(self, room: RoomId, event: Mapping[str, Any]) -> None:
+        self.client.take_state(room, event)
+        self._directs.take(room, event)
+        successor = self._lineage.take(room, event)
+        if successor is not None and self._approved(self._lineage.origin(room)):
+            await self._join(successor)
+
+    async def _join(self, room: RoomId) -> None:
+        try:
+            await self.api.call("POST", f"/_matrix/client/v3/join/{quote(room)}", {})
+        except TransportError as exc:
+            log.warning("room.cannot_join", room=room, error=str(exc))
+
     async def _fill(
-        self, room: RoomId, start: str, since: Cursor
+        self, room: RoomId, start: str, since: Cursor | None
     ) -> tuple[list[dict[str, Any]], list[Gap]]:
-        """Fetch what the server left out of a timeline, oldest first."""
+        """Fetch what the server left out of a timeline since then (None: ever), oldest first."""
         found: list[dict[str, Any]] = []
         path = f"/_matrix/client/v3/rooms/{quote(room)}/messages"
         for _ in range(_MOST_PAGES):
-            query = {"dir": "b", "from": start, "to": since, "limit": str(_PAGE)}
+            query = {"dir": "b", "from": start, "limit": str(_PAGE)}
+            query |= {"to": since} if since else {}
             try:
                 page = await self.api.call("GET", path, query=query)
             except NotPermitted as exc:
@@ -305,8 +321,7 @@ class MatrixTransport:
         """Ask for the state of a room that the syncs have not told us all about yet."""
         path = f"/_matrix/client/v3/rooms/{quote(room)}/state"
         for event in await self.api.call_list("GET", path):
-            self.client.take_state(room, event)
-            self._directs.take(room, event)
+            await self._take_state(room, event)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -106,6 +106,9 @@ ON CONFLICT (id) DO UPDATE SET rid = excluded.rid, action = excluded.action, rep
 -- name: source
 SELECT id FROM event WHERE session = ? AND idx = ? AND idx >= 0 ORDER BY at, id LIMIT 1;
 
+-- name: gaps
+SELECT count(*) FROM record WHERE CAST(header AS TEXT) LIKE '%"kind":"gap"%';
+
 -- name: recorded
 SELECT unreadable FROM event WHERE id = ?;
 

@@ -64,6 +64,15 @@ class SqliteReader:
         """Every signed note, by size."""
         return self._read("checkpoints")
 
+    def recorded(self, event: str) -> bool | None:
+        """Whether *event* is on record and readable; None if it is not on record at all."""
+        rows = self._read("recorded", event)
+        return not rows[0][0] if rows else None
+
+    def gaps(self) -> int:
+        """How many gaps are on record."""
+        return int(self._read("gaps")[0][0])
+
     def snapshot(self) -> None:
         """From here on, see the ledger as it is now."""
         self._db.execute("BEGIN")

@@ -42,14 +42,15 @@ KNOWS = {
     # the outside; each knows nothing of the other, nor of the way
     "matrix": "errors model secret register ports",
     "store": "errors model ledger ports",
+    "coverage": "errors model matrix",
     # putting it together
     "config": "errors model nodes secret policy ledger register store",
     "app": "errors model control policy register ports texts pipeline enforce settle sweep "
-    "matrix store config",
+    "matrix store coverage config",
     "reading": "errors model secret ledger ports store config",
     "demo": "errors model secret control ledger matrix config app reading",
-    "cli": "errors model log secret control detect policy ledger register store config app "
-    "reading demo",
+    "cli": "errors model log secret control detect policy ledger register store coverage config "
+    "app reading demo",
     "__main__": "cli",
 }
 PLACE = {part: place for place, part in enumerate(KNOWS)}
@@ -81,7 +82,7 @@ HOMES = {
     "re2": {"detect"},
     "rich": {"cli"},
     "sqlite3": {"store"},
-    "structlog": {"app", "log", "matrix", "pipeline", "settle", "sweep"},
+    "structlog": {"app", "enforce", "log", "matrix", "pipeline", "settle", "sweep"},
     "typer": {"cli"},
     "vodozemac": {"matrix"},
     "yaml": {"demo", "nodes", "register"},

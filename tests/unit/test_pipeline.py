@@ -54,6 +54,7 @@ class World:
 
     def __init__(self, *, rehearse: bool = False, limit: int = 60) -> None:
         self.clock = Hands()
+        self.rooms = dict(ROOMS)
         self.transport = MemoryTransport(clock=self.clock)
         self.store = MemoryStore(identity(PSD), self.clock)
         self.restart(rehearse=rehearse, limit=limit)
@@ -61,17 +62,17 @@ class World:
     def restart(self, *, rehearse: bool = False, limit: int = 60) -> None:
         """Forget everything but the store and the homeserver."""
         speaker = Speaker(
-            rooms=ROOMS, names={ASHA: "PC Asha Khan"}, contact="the Digital Desk",
+            rooms=self.rooms, names={ASHA: "PC Asha Khan"}, contact="the Digital Desk",
             zone=ZoneInfo("Europe/London"), server="force.example",
         )  # fmt: skip
         self.settler = Settler(
             store=self.store,
             enforcer=Enforcer(transport=self.transport, speaker=speaker, rehearse=rehearse),
-            rooms=ROOMS, review=REVIEW, clock=self.clock, removals_per_minute=limit,
+            rooms=self.rooms, review=REVIEW, clock=self.clock, removals_per_minute=limit,
             started=self.clock(),
         )  # fmt: skip
         self.pipeline = Pipeline(
-            transport=self.transport, store=self.store, policy=lambda: POLICY, rooms=ROOMS,
+            transport=self.transport, store=self.store, policy=lambda: POLICY, rooms=self.rooms,
             review=REVIEW, wake=self.settler.wake,
         )  # fmt: skip
         self.sweep = Sweep(
@@ -351,6 +352,18 @@ async def test_words_in_any_part_of_a_message_are_judged(part: str) -> None:
     assert ("removed", "$a") in world.done()
     assert world.sent[0].post is not None
     assert "AB12 CDE" in world.sent[0].post.body
+
+
+async def test_an_upgraded_room_is_followed_and_a_person_told() -> None:
+    world = World()
+    fresh = RoomId("!social-2")
+    tombstone = replace(say("$t", "", kind=Kind.STATE), type="m.room.tombstone")
+    await world.hear_and_settle(tombstone)
+    world.transport.upgraded[fresh] = SOCIAL
+    await world.hear_and_settle(say("$a", OPERATIONAL, room=fresh))
+    assert [s.room for s in world.sent] == [REVIEW, SECURE, fresh, RoomId(f"!direct-{ASHA}")]
+    assert world.sent[-1].post is not None
+    assert "now in Response A secure" in world.sent[-1].post.body
 
 
 async def test_what_is_said_in_a_secure_room_is_kept_and_not_judged() -> None:
