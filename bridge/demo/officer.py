@@ -115,11 +115,20 @@ class Officer:
             },
         )
 
-    async def send(self, room: RoomId, content: Mapping[str, Any]) -> EventId:
-        """Send any message, encrypted."""
-        sealed = await self.transport.client.seal(room, "m.room.message", content)
+    async def send(
+        self, room: RoomId, content: Mapping[str, Any], *, kind: str = "m.room.message"
+    ) -> EventId:
+        """Send any event, encrypted."""
+        sealed = await self.transport.client.seal(room, kind, content)
         path = f"/_matrix/client/v3/rooms/{quote(room)}/send/m.room.encrypted/{uuid4()}"
         answer = await self.api.call("PUT", path, sealed)
+        return EventId(answer["event_id"])
+
+    async def react(self, room: RoomId, event: EventId, key: str) -> EventId:
+        """React to a message; reactions travel in the clear."""
+        relation = {"rel_type": "m.annotation", "event_id": event, "key": key}
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/send/m.reaction/{uuid4()}"
+        answer = await self.api.call("PUT", path, {"m.relates_to": relation})
         return EventId(answer["event_id"])
 
     async def fetch(self, room: RoomId, event: EventId) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class Town:
         reader = Reader(config.origin, (custodian.name,), [custodian])
         everything = Scope(text="everything", clear={})
         return [
-            Kept(seq, header, msgspec.json.decode(body) if body else {})
+            Kept(seq, header, msgspec.json.decode(body.partition(b"\n")[0]) if body else {})
             for seq, (header, body) in enumerate(opened(config, reader, everything))
         ]
 
