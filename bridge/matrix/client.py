@@ -127,9 +127,10 @@ class LampClient(AsyncClient):
     async def close(self) -> None:
         """Close the connections and the store."""
         await super().close()
-        api = self.exchange.api if hasattr(self, "exchange") else None
-        if isinstance(api, Api):
-            await api.close()
+        if self.store:
+            self.store.database.close()
+            if isinstance(self.exchange.api, Api):
+                await self.exchange.api.close()
 
     def _report(self, sentence: str) -> None:
         """Tell whoever listens; the first to listen hears what was said before, too."""
@@ -373,13 +374,17 @@ class LampClient(AsyncClient):
             _store_failed(exc)
         return dict(sealed)
 
-    async def upload_fallback_key(self, api: Api) -> None:  # noqa: ARG002 - older callers have one
+    async def upload_fallback_key(self, api: Api) -> None:
         """Give the server a key for when the one-time keys have run out, if it has none (2).
 
         Raises:
             TransportError: the server was not reached.
         """
         await self.exchange.upload()
+
+
+def _texts(value: object) -> set[str]:
+    return {item for item in value if isinstance(item, str)} if isinstance(value, list) else set()
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -5,17 +5,21 @@ Never hands out a transport whose device other people's clients would not trust.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from bridge.matrix.api import Api
 from bridge.matrix.client import LampClient
 from bridge.matrix.identity import Account, cross_sign, pickle_key, sign_in
+from bridge.matrix.media import fetch
 from bridge.matrix.transport import MatrixTransport
 from bridge.model import RoomId
 from bridge.secret import read_secret
 
 #: 429s are waited out for so long before a request counts as failed.
 _PATIENCE_S = 60.0
+#: A room's past may be told to us in so many bytes: about 20,000 keys.
+_MOST_BUNDLE = 16 * 1024 * 1024
 
 
 async def open_device(account: Account, *, approved: Callable[[RoomId], bool]) -> MatrixTransport:
@@ -32,6 +36,7 @@ async def open_device(account: Account, *, approved: Callable[[RoomId], bool]) -
     client = LampClient(account.url, session.user_id, store, pickle_key(account.state))
     client.restore_login(session.user_id, session.device_id, session.token)
     api = Api(account.url, session.token, patience_s=_PATIENCE_S)
+    client.bundles.download = functools.partial(fetch, api, most_bytes=_MOST_BUNDLE)
     transport = MatrixTransport(client, api, approved=approved)
     password_file = account.password_file
     try:

@@ -203,7 +203,7 @@ class Exchange:
             owner = trust.identity(user, masters.get(user), signers.get(user))
             if user == self.olm.user_id:
                 self._watch_ourselves(devices[user])
-            elif self._pins.see(user, owner.master):
+            if self._pins.see(user, owner.master):
                 self._report(
                     f"The cross-signing identity of {user} has changed: all their devices now "
                     "vouch for a new key. Ask them in person whether they reset it."

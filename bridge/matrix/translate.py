@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.matrix.client import Clear, Dark
-from bridge.matrix.words import MEDIA_TYPES, Words, to_json, words_of
+from bridge.matrix.words import MEDIA_TYPES, Words, storable, to_json, words_of
 from bridge.model import EventId, Kind, Message, Ms, RoomId, UserId
 
 #: Types that only make sense in the clear: inside encryption they are an attempt to deceive.
@@ -40,7 +40,7 @@ class _Envelope:
     def said(self, kind: str, content: Mapping[str, Any]) -> Message:
         """Translate what somebody said, however oddly their client spelt it."""
         words = words_of(kind, content)
-        if words.media or kind == "m.sticker" or content.get("msgtype") in MEDIA_TYPES:
+        if words.media or kind == "m.sticker" or _text_of(content, "msgtype") in MEDIA_TYPES:
             return self.message(Kind.MEDIA, kind, content, words)
         if words.body or words.formatted or words.extra:
             return self.message(Kind.TEXT, kind, content, words)
@@ -52,12 +52,12 @@ class _Envelope:
         """Put the parts together."""
         sent_at = self.event.get("origin_server_ts")
         return Message(
-            event_id=EventId(str(self.event.get("event_id", ""))),
+            event_id=EventId(storable(self.event.get("event_id", ""))),
             room=self.room,
-            sender=UserId(str(self.event.get("sender", ""))),
+            sender=UserId(storable(self.event.get("sender", ""))),
             sent_at=Ms(min(max(sent_at, 0), _LATEST) if isinstance(sent_at, int) else 0),
             kind=ours,
-            type=kind,
+            type=storable(kind),
             body=words.body,
             formatted=words.formatted,
             extra=words.extra,
@@ -110,6 +110,18 @@ def unreadable(room: RoomId, event: Mapping[str, Any], dark: Dark) -> Message:
     """Translate an event that we could not read: all of it as served."""
     envelope = _Envelope(room=room, event=event, doubt=dark.reason, encrypted=True)
     return envelope.message(Kind.UNREADABLE, "m.room.encrypted", _served(event))
+
+
+def beyond_us(room: RoomId, event: Mapping[str, Any], error: Exception) -> Message:
+    """Translate an event that made us stumble: kept as served, and a person looks."""
+    doubt = f"Blue Lamp stumbled over it: {type(error).__name__}"
+    envelope = _Envelope(room=room, event=event, doubt=doubt, suspect=True)
+    return envelope.message(Kind.OTHER, storable(event.get("type", "")), _served(event))
+
+
+def _text_of(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _served(event: Mapping[str, Any]) -> dict[str, Any]:

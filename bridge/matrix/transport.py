@@ -182,7 +182,7 @@ class MatrixTransport:
         if timeline.get("limited"):
             earlier, gaps = await self._fill(room, str(timeline.get("prev_batch", "")), since)
             events = earlier + events
-        return [self._read(room, event) for event in events if event.get("event_id")], gaps
+        return [self._read_safely(room, event) for event in events if event.get("event_id")], gaps
 
     async def _take_state(self, room: RoomId, event: Mapping[str, Any]) -> None:
         self.client.take_state(room, event)
@@ -215,6 +215,15 @@ class MatrixTransport:
             if not start or not page.get("chunk"):
                 return found[::-1], []
         return found[::-1], [Gap(room=room, reason=f"more than {_MOST_PAGES * _PAGE} events")]
+
+    def _read_safely(self, room: RoomId, event: Mapping[str, Any]) -> Message:
+        """Read an event; one that makes us stumble costs no other its reading."""
+        try:
+            return self._read(room, event)
+        except Exception as exc:
+            # Only the kind of error: its words may be a member's.
+            log.error("event.stumbled", room=room, error=type(exc).__name__)
+            return translate.beyond_us(room, event, exc)
 
     def _read(self, room: RoomId, event: Mapping[str, Any]) -> Message:
         if event.get("type") != "m.room.encrypted" or "state_key" in event:

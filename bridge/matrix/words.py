@@ -126,6 +126,11 @@ def _media(content: Mapping[str, Any]) -> Iterator[Media]:
             yield Media(part=part, url=url)
 
 
+def storable(value: object) -> str:
+    """Spell an id so that any database takes it: no lone surrogates, and no longer than ids are."""
+    return str(value).encode("utf-8", "replace").decode()[:_LONGEST_ID]
+
+
 def is_id(value: object) -> TypeGuard[str]:
     """Say whether *value* can be an id: text that the store can hold, no longer than ids are."""
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID:
