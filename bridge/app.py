@@ -132,13 +132,28 @@ async def connect(config: Config, approved: Mapping[RoomId, Room]) -> MatrixTran
     Raises:
         TransportError: the homeserver is not there or refuses.
     """
-    transport = await open_device(_account(config), approved=approved.__contains__)
+    transport = await open_device(
+        _account(config), approved=approved.__contains__, most_bytes=config.most_bytes
+    )
     try:
         await _enter(transport.api, approved)
     except BaseException:
         await transport.close()
         raise
     return transport
+
+
+async def sign_in_anew(config: Config) -> str:
+    """Sign in as a new device under the identity that there is; return its id.
+
+    Raises:
+        NotSignedIn: the password is not accepted.
+        TransportError: the homeserver is not there or refuses.
+    """
+    transport = await open_device(_account(config), approved=lambda _: False)
+    device = transport.client.device_id
+    await transport.close()
+    return str(device)
 
 
 async def compare_rooms(api: Api, config: Config, policy: Policy) -> rooms.Plan:

@@ -68,6 +68,8 @@ class Config:
     anchor: Path | None
     custodians: tuple[Custody, ...]
     removals_per_minute: int
+    #: Longer files are neither kept nor copied; a person is told.
+    most_bytes: int
     rehearse: bool
 
     @property
@@ -109,7 +111,7 @@ def load_config(path: Path) -> Config:
         )
     top = parse(read_text(path, "the configuration"), str(path)).mapping(
         required=("homeserver", "force", "custodians"),
-        optional=("state", "policies", "rooms", "people", "ledger", "brake", "rehearse"),
+        optional=("state", "policies", "rooms", "people", "ledger", "brake", "files", "rehearse"),
     )
     folder = path.absolute().parent
     server = top["homeserver"].mapping(
@@ -126,6 +128,7 @@ def load_config(path: Path) -> Config:
     force = top["force"].mapping(required=("name", "contact"), optional=("timezone",))
     ledger = _optional(top, "ledger", ("path", "origin", "key_file", "anchor"))
     brake = _optional(top, "brake", ("removals_per_minute",))
+    files = _optional(top, "files", ("most_mb",))
 
     def place(node: Node | None, default: str) -> Path:
         return folder / (node.text() if node else default)
@@ -151,6 +154,7 @@ def load_config(path: Path) -> Config:
         removals_per_minute=(
             brake["removals_per_minute"].integer(least=1, most=10_000) if brake else 60
         ),
+        most_bytes=(files["most_mb"].integer(least=1, most=500) if files else 50) * 1_048_576,
         rehearse=top["rehearse"].boolean() if "rehearse" in top else False,
     )
 

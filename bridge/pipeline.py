@@ -13,7 +13,7 @@ leaves debts, and starting up is (3) by the same code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import structlog

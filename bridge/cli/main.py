@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 
 from bridge import __version__, app, control, log
-from bridge.cli import demo, keys, ledger, policy, rooms
+from bridge.cli import demo, device, keys, ledger, policy, rooms
 from bridge.cli.common import ConfigOption, config_path, configuration, err, out
 from bridge.config import Config, load_certificates, load_config, load_policies, load_register
 from bridge.coverage import Coverage
@@ -36,6 +36,7 @@ cli.add_typer(policy.cli, name="policy")
 cli.add_typer(rooms.cli, name="rooms")
 cli.add_typer(ledger.cli, name="ledger")
 cli.add_typer(keys.cli, name="keys")
+cli.add_typer(device.cli, name="device")
 cli.command("demo")(demo.demo)
 
 

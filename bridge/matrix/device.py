@@ -12,7 +12,7 @@ from bridge.matrix.api import Api
 from bridge.matrix.client import LampClient
 from bridge.matrix.identity import Account, cross_sign, pickle_key, sign_in
 from bridge.matrix.media import fetch
-from bridge.matrix.transport import MatrixTransport
+from bridge.matrix.transport import MOST_BYTES, MatrixTransport
 from bridge.model import RoomId
 from bridge.secret import read_secret
 
@@ -22,8 +22,12 @@ _PATIENCE_S = 60.0
 _MOST_BUNDLE = 16 * 1024 * 1024
 
 
-async def open_device(account: Account, *, approved: Callable[[RoomId], bool]) -> MatrixTransport:
+async def open_device(
+    account: Account, *, approved: Callable[[RoomId], bool], most_bytes: int = MOST_BYTES
+) -> MatrixTransport:
     """Sign in, and make the device known and cross-signed; *approved* rooms are joined when asked.
+
+    Files of more than *most_bytes* are neither kept nor copied.
 
     Raises:
         NotSignedIn: token or password are not accepted.
@@ -37,7 +41,7 @@ async def open_device(account: Account, *, approved: Callable[[RoomId], bool]) -
     client.restore_login(session.user_id, session.device_id, session.token)
     api = Api(account.url, session.token, patience_s=_PATIENCE_S)
     client.bundles.download = functools.partial(fetch, api, most_bytes=_MOST_BUNDLE)
-    transport = MatrixTransport(client, api, approved=approved)
+    transport = MatrixTransport(client, api, approved=approved, most_bytes=most_bytes)
     password_file = account.password_file
     try:
         await client.tend_keys()

@@ -294,8 +294,7 @@ class Exchange:
                 await self.query(pending)
             missing = self.olm.get_missing_sessions(list(room.users))
             if missing:
-                with suppress(TransportError):
-                    await self.claim(missing)
+                await self._claim_for(room, missing)
             while True:
                 session = self.olm.outbound_group_sessions.get(room_id)
                 if session is None or session.expired:
@@ -310,6 +309,19 @@ class Exchange:
                 # Somebody may have come or gone while we waited: then it was made anew.
                 if self.olm.outbound_group_sessions.get(room_id) is session:
                     return
+
+    async def _claim_for(self, room: MatrixRoom, missing: Mapping[str, Iterable[str]]) -> None:
+        """Claim keys; if that fails, go on without them, unless nobody at all could read us."""
+        try:
+            await self.claim(missing)
+        except TransportError as exc:
+            without = sum(len(list(each)) for each in missing.values())
+            if without == sum(1 for _ in self.olm.sharers(room.users)):
+                for user, each in missing.items():
+                    for device in each:
+                        self.later.answered((user, device))
+                raise
+            log.warning("keys.not_claimed", room=room.room_id, devices=without, error=str(exc))
 
     async def send_queued(self) -> None:
         """Send some of the to-device messages that wait.

@@ -96,7 +96,7 @@ async def test_an_unknown_key_in_the_configuration_is_named_with_its_line(copy: 
 async def test_a_missing_configuration_is_one_sentence(tmp_path: Path) -> None:
     code, said = await bluelamp(tmp_path, "run")
     assert code == 3
-    assert "the configuration cannot be read" in said
+    assert "there is no configuration here; name one with -c" in said
 
 
 async def test_a_policy_with_a_bad_pattern_is_named_with_file_and_line(copy: Path) -> None:
@@ -220,3 +220,27 @@ async def test_a_power_level_that_is_too_low_is_referred_to_a_person(town: Town)
         await api.close()
         await town.bot_runs()
         await gwen.api.call("POST", f"/_matrix/client/v3/rooms/{quote(room)}/leave", {})
+
+
+async def test_a_lost_crypto_store_is_replaced_by_a_new_device_of_the_same_identity(
+    town: Town,
+) -> None:
+    """Nobody sees an alarm, and the bot hears what is said from then on."""
+    folder = town.stage.config.path.parent
+    code, said = await bluelamp(folder, "device", "renew")
+    assert code == 3
+    assert "Stop it first" in said
+    await town.bot_stops()
+    keys = {"device_keys": {BOT: []}}
+    before = await town.asha.api.call("POST", "/_matrix/client/v3/keys/query", keys)
+    shutil.rmtree(folder / "state" / "crypto")
+    code, said = await bluelamp(folder, "device", "renew")
+    assert code == 0, said
+    after = await town.asha.api.call("POST", "/_matrix/client/v3/keys/query", keys)
+    assert before["master_keys"][BOT]["keys"] == after["master_keys"][BOT]["keys"]
+    assert len(after["device_keys"][BOT]) == len(before["device_keys"][BOT]) + 1
+    await town.bot_runs()
+    words = f"{plate()} at the address, to a new device"
+    event = await town.asha.say(town.social, words)
+    assert await town.gone(event)
+    assert await town.copied(words)

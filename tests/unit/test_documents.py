@@ -145,7 +145,7 @@ def test_the_example_mentions_every_key_and_no_other() -> None:
 def test_every_default_that_the_example_names_is_the_default(tmp_path: Path) -> None:
     (tmp_path / "full.yaml").write_text(filled("psd", encode64(b"i" * 32)), encoding="utf-8")
     bare = re.sub(r"^.*# default.*\n", "", filled("psd", encode64(b"i" * 32)), flags=re.MULTILINE)
-    bare = re.sub(r"^(?:ledger|brake):\n", "", bare, flags=re.MULTILINE)
+    bare = re.sub(r"^(?:ledger|brake|files):\n", "", bare, flags=re.MULTILINE)
     (tmp_path / "bare.yaml").write_text(bare, encoding="utf-8")
     full, least = load_config(tmp_path / "full.yaml"), load_config(tmp_path / "bare.yaml")
     names = [name for name in full.__dataclass_fields__ if name != "path"]
