@@ -5,12 +5,13 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test accept lint format lock clean
+.PHONY: help demo test foreign accept lint format lock clean
 
 help:
 	@echo "make demo    a homeserver, six officers, a supervisor and the bot play a shift"
 	@echo "             (ARGS=\"--once\" ends afterwards, ARGS=\"--dir DIR\" keeps everything in DIR)"
 	@echo "make test    the tests, on a real homeserver (under ten minutes)"
+	@echo "make foreign install the encrypted client of another SDK, for the tests that need it"
 	@echo "make accept  the longer acceptance tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove what was set up"
@@ -20,6 +21,12 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+foreign: tests/foreign/node_modules/.package-lock.json
+
+tests/foreign/node_modules/.package-lock.json: tests/foreign/package-lock.json $(VENV)/ready
+	@$(BIN)/npm ci --prefix tests/foreign
+	@touch $@
 
 accept: $(VENV)/ready
 	@$(BIN)/python -m pytest -m slow $(ARGS)

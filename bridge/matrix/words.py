@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from typing import Any, TypeGuard
 
 from bridge.model import EventId, Media
@@ -19,6 +20,8 @@ _TEXTS = ("m.text", "org.matrix.msc1767.text")
 _PLACES = ("m.location", "org.matrix.msc3488.location")
 #: A reaction of fewer letters than this is a picture, not a word.
 _LETTERS = 3
+_SHOWN = frozenset({"alt", "title", "href", "data-mx-spoiler", "data-mx-maths"})
+_MENTION = "https://matrix.to/"
 _LONGEST_ID = 512
 
 
@@ -71,6 +74,9 @@ def _one(kind: str, content: Mapping[str, Any], *, replaces: EventId | None) -> 
     name = content.get("filename")
     if name is not None and _text(name) != body:
         extra.append(("filename", _text(name)))
+    formatted = _text(content.get("formatted_body", ""))
+    if "<" in formatted and (hidden := "\n".join(_attributes(formatted))):
+        extra.append(("attributes", hidden))
     for part in _PLACES:
         place = _mapping(content.get(part))
         if place.get("description"):
@@ -85,11 +91,35 @@ def _one(kind: str, content: Mapping[str, Any], *, replaces: EventId | None) -> 
             extra.append(("text", said))
     return Words(
         body=body,
-        formatted=_text(content.get("formatted_body", "")),
+        formatted=formatted,
         extra=tuple(extra),
         media=tuple(_media(content)),
         replaces=replaces,
     )
+
+
+class _Attributes(HTMLParser):
+    """Collects the attributes that clients show or open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take the words in one tag; mentions lead to people and rooms and say nothing."""
+        for name, value in attrs:
+            if name in _SHOWN and value and not value.startswith(_MENTION):
+                self.found.append(value)
+
+
+def _attributes(formatted: str) -> list[str]:
+    parser = _Attributes()
+    try:
+        parser.feed(formatted)
+        parser.close()
+    except (AssertionError, ValueError):  # the parser's words for markup that is none
+        parser.found.append(formatted)
+    return parser.found
 
 
 def _poll(poll: Mapping[str, Any]) -> Iterator[str]:
