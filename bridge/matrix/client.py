@@ -197,6 +197,8 @@ class LampClient(AsyncClient):
     def take_invite(self, room_id: str, events: Iterable[Mapping[str, Any]]) -> None:
         """Take in the state that came with an invitation: who invited us."""
         for event in events:
+            if not isinstance(event, dict):
+                continue
             ours = event.get("type") == "m.room.member" and event.get("state_key") == self.user_id
             if ours and isinstance(event.get("sender"), str):
                 self.bundles.inviters[room_id] = event["sender"]
@@ -319,9 +321,9 @@ class LampClient(AsyncClient):
         senders = {user for user in users if isinstance(user, str)}
         wanted = self.olm.users_for_key_query
         wanted |= senders - self.olm.tracked_users
-        if senders & wanted:
+        if senders & (wanted | self.exchange.asking):
             try:
-                await self.exchange.query(senders & wanted)
+                await self.exchange.query(senders)
             except TransportError as exc:
                 log.warning("keys.not_asked", error=str(exc))
 

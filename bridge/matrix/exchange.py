@@ -100,7 +100,9 @@ class Exchange:
         self.fallback_wanted = not olm.account.shared
         self._fallback_at: float | None = None
         self._reported: set[str] = set()
-        self._uploading = asyncio.Lock()
+        #: Whose devices we are asking for just now.
+        self.asking: set[str] = set()
+        self._querying, self._uploading = asyncio.Lock(), asyncio.Lock()
         self._sharing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # Our own keys
@@ -112,6 +114,8 @@ class Exchange:
             TransportError: it was not reached, or has keys of ours that we never made.
         """
         async with self._uploading:
+            if not self.later.now("upload"):
+                return
             if self.fallback_wanted and self._fallback_is_due():
                 self.olm.make_fallback_key()
             for _ in range(_CONFLICTS):
@@ -121,7 +125,8 @@ class Exchange:
                 try:
                     answer = await self.api.call("POST", f"{_V3}/keys/upload", content)
                 except NotPermitted as exc:
-                    if "already exists" not in str(exc):
+                    # Synapse says of a key id that it knows with another key: 400, M_UNKNOWN.
+                    if " 400 " not in f"{exc} " or "one_time_keys" not in content:
                         raise
                     # The store is older than the server: leave these, make others.
                     log.error("keys.conflict", keys=len(content.get("one_time_keys", {})))
@@ -130,6 +135,7 @@ class Exchange:
                     continue
                 self._uploaded(content, answer)
                 return
+            self.later.put_off("upload")
         raise TransportError(
             "The homeserver has one-time keys of this device that the bot's store does not know: "
             "the store is an old copy. Move it away and start again as a new device."
@@ -156,20 +162,23 @@ class Exchange:
         Raises:
             TransportError: the server was not reached; who was not asked will be.
         """
-        wanted = self.olm.users_for_key_query
-        asked = set(wanted if users is None else wanted & set(users))
-        nobody = {user for user in asked if len(user) > 255 or not _USER.fullmatch(user)}
-        wanted -= nobody
-        asked = {user for user in asked - nobody if self.later.now(user)}
-        wanted -= asked
-        # Whoever changes while we ask comes into *wanted* again.
-        ordered = sorted(asked)
-        for start in range(0, len(ordered), _USERS):
+        # Whoever is being asked about is waited for: who shares a key meanwhile must know them.
+        async with self._querying:
+            wanted = self.olm.users_for_key_query
+            asked = set(wanted if users is None else wanted & set(users))
+            nobody = {user for user in asked if len(user) > 255 or not _USER.fullmatch(user)}
+            wanted -= nobody
+            self.asking = {user for user in asked - nobody if self.later.now(user)}
+            # Whoever changes while we ask comes into *wanted* again.
+            wanted -= self.asking
+            ordered = sorted(self.asking)
             try:
-                await self._query(ordered[start : start + _USERS])
-            except TransportError:
-                wanted |= set(ordered[start:])
-                raise
+                for start in range(0, len(ordered), _USERS):
+                    await self._query(ordered[start : start + _USERS])
+                    self.asking -= set(ordered[start : start + _USERS])
+            finally:
+                wanted |= self.asking
+                self.asking = set()
 
     async def _query(self, users: list[str]) -> None:
         body = {"device_keys": {user: [] for user in users}, "timeout": _FAR_MS}
@@ -289,9 +298,8 @@ class Exchange:
         """
         room_id = room.room_id
         async with self._sharing[room_id]:
-            pending = self.olm.users_for_key_query & set(room.users)
-            if pending:
-                await self.query(pending)
+            if (self.olm.users_for_key_query | self.asking) & set(room.users):
+                await self.query(room.users)
             missing = self.olm.get_missing_sessions(list(room.users))
             if missing:
                 await self._claim_for(room, missing)

@@ -92,9 +92,7 @@ async def _introduce(world: World, bot: Any) -> LampClient:
 
 
 @pytest.mark.parametrize("attack", STOCK_FAILS)
-async def test_stock_nio_loses_the_batch_over_one_bad_message(
-    world: World, attack: Attack
-) -> None:
+async def test_stock_nio_loses_the_batch_over_one_bad_message(world: World, attack: Attack) -> None:
     bot = world.stock(BOT, "BOT")
     await stock_tend(bot)
     anna = await _introduce(world, bot)
@@ -143,9 +141,7 @@ async def test_a_device_whose_first_message_we_cannot_read_is_started_with_anew(
     assert len(server.paths(BOT, "claim")) == claims, "once an hour is enough"
 
 
-async def test_if_the_store_fails_nothing_of_the_batch_counts(
-    pair: Pair, tmp_path: Path
-) -> None:
+async def test_if_the_store_fails_nothing_of_the_batch_counts(pair: Pair, tmp_path: Path) -> None:
     said = await say(pair.anna, "hello")
     mail = pair.world.server.mail(BOT, "BOT")
     pair.bot.store.database.execute_sql("PRAGMA query_only = ON")

@@ -1,4 +1,4 @@
-"""A homeserver of lists that only carries keys, devices of ours on it, and stock nio beside them."""
+"""A homeserver of lists that only carries keys, devices of ours on it, and stock nio beside."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from nio.store import SqliteStore
 
 from bridge.errors import NotPermitted
 from bridge.matrix.client import LampClient
-from bridge.matrix.keys import OLM
 
 ROOM = "!room:force.example"
 BOT, ANNA, MALLORY = ("@bot:force.example", "@anna:force.example", "@mallory:force.example")
@@ -65,7 +64,7 @@ class KeyServer:
         mine = self.one_time[user, device]
         for name, key in body.get("one_time_keys", {}).items():
             if name in mine and mine[name]["key"] != key["key"]:
-                raise NotPermitted(f"400 M_INVALID_PARAM One time key {name} already exists.")
+                raise NotPermitted(f"refused: 400 M_UNKNOWN {name} already exists")
             mine[name] = key
         if "fallback_keys" in body:
             self.fallback[user, device] = body["fallback_keys"]
@@ -182,6 +181,8 @@ class World:
     async def settle(self, *clients: LampClient, room: str = ROOM) -> None:
         """Put the devices' users in an encrypted room and let them learn of each other."""
         for client in clients:
+            await client.tend_keys()
+        for client in clients:
             encrypt(client, room)
             for other in clients:
                 client.take_state(room, joined(other.user_id))
@@ -200,6 +201,7 @@ class World:
             for n, event in enumerate(state)
         ]
         await stock_sync(client, state=state, room=room)
+        client.rooms[room].members_synced = True
         await stock_tend(client)
 
     def receive(self, client: LampClient) -> set[str]:
@@ -288,9 +290,7 @@ async def say(client: LampClient, text: str, room: str = ROOM) -> dict[str, Any]
     return event(client.user_id, sealed, room)
 
 
-async def olm(
-    by: LampClient, to: Any, kind: str, content: Mapping[str, Any]
-) -> dict[str, Any]:
+async def olm(by: LampClient, to: Any, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """Encrypt anything from one device to another; return the to-device event."""
     device = by.olm.device_store[to.user_id][to.device_id]
     if by.olm.session_store.get(device.curve25519) is None:
