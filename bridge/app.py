@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -291,6 +292,7 @@ async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None
             Noted(text=f"bluelamp {__version__} started{rehearsing}"),
         ]
     )
+    transport.client.on_change.append(functools.partial(_note_change, store))
     orders = Orders(store=store, settler=settler, rooms=parts.rooms)
     server = await control.listen(config.socket, orders.obey)
     log.info("started", user=config.user, rooms=len(parts.rooms), rehearse=config.rehearse,
@@ -305,6 +307,12 @@ async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None
     await store.append([Noted(text="bluelamp stopped")])
     await store.checkpoint()
     log.info("stopped")
+
+
+def _note_change(store: Store, said: str) -> None:
+    """Put on record, and before people's eyes, that an identity or device has changed."""
+    log.error("identity.changed", change=said)
+    asyncio.ensure_future(store.append([Noted(text=said)]))  # noqa: RUF006 - the store waits for it
 
 
 async def _until_stopped(*duties: object) -> None:

@@ -22,6 +22,7 @@ from peewee import PeeweeException
 from bridge.errors import StoreError, TransportError
 from bridge.matrix.api import Api
 from bridge.matrix.bundles import Bundles
+from bridge.matrix.devices import GRAVE
 from bridge.matrix.exchange import Exchange
 from bridge.matrix.keys import MEGOLM, LampOlm
 from bridge.matrix.missing import Missing
@@ -53,6 +54,11 @@ class Clear:
     sender_key: str = ""
     #: That device of the event's sender, if we know it as theirs.
     device_id: str = ""
+
+    @property
+    def suspect(self) -> bool:
+        """Its author may not be who the server says; a person should look."""
+        return self.doubt in GRAVE
 
 
 @dataclass(frozen=True, slots=True)

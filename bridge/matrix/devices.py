@@ -23,6 +23,11 @@ _MOST_DEVICES = 200
 #: So many unknown devices are remembered as asked about.
 _MOST_ASKED = 10_000
 
+#: Doubts that are no accident once the server was asked for the sender's devices.
+NO_DEVICE = "its session is of no device of its sender that we know"
+OTHER_KEY = "its session claims another signing key than its sender's device has"
+GRAVE = frozenset({NO_DEVICE, OTHER_KEY})
+
 
 class Devices(Olm):  # type: ignore[misc]  # nio ships no types
     """The part of an Olm machine that knows devices."""
@@ -127,12 +132,12 @@ class Devices(Olm):  # type: ignore[misc]  # nio ships no types
     def _weigh(self, sender: str, session: InboundGroupSession, via: str) -> str:
         device = self.device_of(sender, session.sender_key)
         if device is not None and device.ed25519 != session.ed25519:
-            return "its session claims another signing key than its sender's device has"
+            return OTHER_KEY
         if via:
             return f"its key came second-hand from {via}"
         if device is None:
             self.ask_about(sender, session.sender_key)
-            return "its session is of no device of its sender that we know"
+            return NO_DEVICE
         if sender not in self.cross_signed:
             self.ask_about(sender, session.sender_key)
         if not self.cross_signed.get(sender, {}).get(device.id, True):

@@ -96,7 +96,7 @@ def decrypted(room: RoomId, event: Mapping[str, Any], clear: Clear, *, late: boo
         room=room,
         event=event,
         doubt=doubt,
-        suspect=hostile or getattr(clear, "suspect", False),
+        suspect=hostile or clear.suspect,
         clear=clear,
         encrypted=True,
         late=late,

@@ -144,6 +144,7 @@ class MatrixTransport:
         """Take in one sync response: first what keys it has, then what was said."""
         to_device = (sync.get("to_device") or {}).get("events") or []
         self._fresh |= self.client.take_to_device(e for e in to_device if isinstance(e, dict))
+        self.client.take_key_news(sync)
         rooms = sync.get("rooms") or {}
         await self._accept(rooms.get("invite") or {})
         messages: list[Message] = []
@@ -155,7 +156,6 @@ class MatrixTransport:
         for room in rooms.get("leave") or {}:
             self.client.forget_room(room)
             self._directs.forget(RoomId(room))
-        self.client.take_key_news(sync)
         messages += self._retry(self._fresh)
         self._fresh = set()
         return Batch(
@@ -164,7 +164,8 @@ class MatrixTransport:
 
     async def _accept(self, invites: Mapping[str, Any]) -> None:
         """Join the approved rooms that we are invited to, and no others."""
-        for room in invites:
+        for room, part in invites.items():
+            self.client.take_invite(room, _events((part or {}).get("invite_state") or {}))
             if self._approved(RoomId(room)) or self._lineage.is_named(RoomId(room)):
                 await self._join(RoomId(room))
             else:
@@ -182,6 +183,8 @@ class MatrixTransport:
         if timeline.get("limited"):
             earlier, gaps = await self._fill(room, str(timeline.get("prev_batch", "")), since)
             events = earlier + events
+        # Whose device said it is settled before it is read.
+        await self.client.know(str(event.get("sender", "")) for event in events)
         return [self._read_safely(room, event) for event in events if event.get("event_id")], gaps
 
     async def _take_state(self, room: RoomId, event: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +127,20 @@ class NoApi(Api):
 
 
 @pytest.fixture
-def transport(tmp_path: Path) -> MatrixTransport:
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """One loop for all examples: connections outlive them."""
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def transport(tmp_path: Path, loop: asyncio.AbstractEventLoop) -> Iterator[MatrixTransport]:
     client = LampClient("http://127.0.0.1:9", "@lamp:force.example", tmp_path, "pickle")
     client.restore_login("@lamp:force.example", "DEVICE", "token")
-    return MatrixTransport(client, NoApi("http://127.0.0.1:9"), approved=lambda _: True)
+    made = MatrixTransport(client, NoApi("http://127.0.0.1:9"), approved=lambda _: True)
+    yield made
+    loop.run_until_complete(made.close())
 
 
 PART = st.fixed_dictionaries(
@@ -158,7 +168,7 @@ SYNC = st.fixed_dictionaries(
 )
 @given(sync=SYNC)
 def test_no_sync_response_stops_the_intake_or_loses_what_stands_beside_it(
-    transport: MatrixTransport, sync: dict[str, Any]
+    transport: MatrixTransport, loop: asyncio.AbstractEventLoop, sync: dict[str, Any]
 ) -> None:
     good = {"type": "m.room.message", "content": {"body": "cake"}, "event_id": "$good",
             "sender": "@a:b", "origin_server_ts": 1}  # fmt: skip
@@ -166,7 +176,7 @@ def test_no_sync_response_stops_the_intake_or_loses_what_stands_beside_it(
         "timeline": {"events": [good]}
     }
     begun = time.perf_counter()
-    batch = asyncio.run(transport._take(sync, None))
+    batch = loop.run_until_complete(transport._take(sync, None))
     assert time.perf_counter() - begun < 1.0  # a stall, on whatever machine
     assert [m.body for m in batch.messages if m.room == "!beside"] == ["cake"]
     assert batch.messages[-1].kind is Kind.TEXT or batch.messages
