@@ -12,7 +12,7 @@ from bridge.app import compare_coverage
 from bridge.cli.main import main
 from bridge.demo.officer import Officer
 from bridge.matrix.api import quote
-from bridge.model import Ms, RoomId
+from bridge.model import EventId, Ms, RoomId
 from tests.acceptance.town import Town, plate
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -119,6 +119,25 @@ async def test_words_in_a_reaction_are_taken_out_and_a_thumb_is_left(town: Town)
     assert await town.gone(words)
     await town.quiet()
     assert not {event, thumb} & town.ben.phone.removed.keys()
+
+
+async def test_somebody_elses_ciphertext_posted_again_is_captured_and_referred(
+    town: Town,
+) -> None:
+    """Its sender is as the server presents them; who wrote it does not add up."""
+    event = await town.asha.say(town.social, "who wants chips?")
+    assert await town.ben.until(lambda phone: event in phone.messages)
+    content = (await town.chloe.fetch(town.social, event))["content"]
+    path = f"/_matrix/client/v3/rooms/{quote(town.social)}/send/m.room.encrypted/again"
+    again = EventId((await town.chloe.api.call("PUT", path, dict(content)))["event_id"])
+    assert await town.gwen.until(
+        lambda phone: any("as presented by the server" in m.body for m in phone.messages.values())
+    )
+    await town.quiet()
+    kept = town.kept_of(again)
+    assert kept[0].inside["doubt"] == "its ciphertext was posted before, as another event"
+    assert kept[1].header["rule"] == "builtin:doubtful"
+    assert town.kept_of(event)[0].inside["doubt"] == ""
 
 
 async def test_an_upgraded_room_is_followed(town: Town) -> None:
