@@ -231,7 +231,7 @@ async def test_a_lost_crypto_store_is_replaced_by_a_new_device_of_the_same_ident
     assert code == 3
     assert "Stop it first" in said
     await town.bot_stops()
-    keys = {"device_keys": {BOT: []}}
+    keys: dict[str, dict[str, list[str]]] = {"device_keys": {BOT: []}}
     before = await town.asha.api.call("POST", "/_matrix/client/v3/keys/query", keys)
     shutil.rmtree(folder / "state" / "crypto")
     code, said = await bluelamp(folder, "device", "renew")
