@@ -5,7 +5,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test foreign accept lint format lock clean
+.PHONY: help demo test foreign accept bench bench-latency bench-throughput torture lint format lock clean
 
 help:
 	@echo "make demo    a homeserver, six officers, a supervisor and the bot play a shift"
@@ -13,6 +13,8 @@ help:
 	@echo "make test    the tests, on a real homeserver (under ten minutes)"
 	@echo "make foreign install the encrypted client of another SDK, for the tests that need it"
 	@echo "make accept  the longer acceptance tests"
+	@echo "make bench   speed beside a minimal bot, into benchmarks/results (four minutes)"
+	@echo "make torture hundreds of messages and kills, mutated input at length (half an hour)"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove what was set up"
 
@@ -20,13 +22,24 @@ demo: $(VENV)/ready
 	@$(BIN)/bluelamp demo $(ARGS)
 
 test: $(VENV)/ready
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not torture" $(ARGS)
 
 foreign: tests/foreign/node_modules/.package-lock.json
 
 tests/foreign/node_modules/.package-lock.json: tests/foreign/package-lock.json $(VENV)/ready
 	@$(BIN)/npm ci --prefix tests/foreign
 	@touch $@
+
+bench: bench-latency bench-throughput
+
+bench-latency: $(VENV)/ready
+	@$(BIN)/python -m benchmarks.latency $(ARGS)
+
+bench-throughput: $(VENV)/ready
+	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+torture: $(VENV)/ready
+	@$(BIN)/python -m pytest -m torture $(ARGS)
 
 accept: $(VENV)/ready
 	@$(BIN)/python -m pytest -m slow $(ARGS)

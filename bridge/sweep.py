@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from bridge.ledger.keys import DAY_MS, Certificates
-from bridge.model import Fact, Ms
+from bridge.model import EventId, Fact, Ms
 from bridge.pipeline import Pipeline
 from bridge.ports import Clock, Store
 from bridge.settle import Settler
@@ -37,6 +37,9 @@ class Sweep:
     retentions: frozenset[str]
     clock: Clock
     _warned: Ms = field(default=Ms(0))
+    #: When we first saw that an event waits, in this process: after an absence, keys arrive over
+    #: several syncs, and the time when it was sent says nothing about them.
+    _waits_since: dict[EventId, Ms] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -59,7 +62,11 @@ class Sweep:
             await self.store.checkpoint()
 
     async def _unreadable(self, now: Ms) -> None:
-        late = [m for m in await self.store.waiting() if now - m.sent_at >= UNREADABLE_MS]
+        waiting = await self.store.waiting()
+        self._waits_since = {
+            m.event_id: self._waits_since.get(m.event_id, now) for m in waiting
+        }
+        late = [m for m in waiting if now - self._waits_since[m.event_id] >= UNREADABLE_MS]
         known = await self.store.known([m.event_id for m in late])
         facts: list[Fact] = []
         for message in late:

@@ -225,7 +225,7 @@ async def _json(response: aiohttp.ClientResponse) -> object:
     if answer is None:
         raise TransportError(
             f"{response.method} {unquote(response.url.path)} got an answer that is not a "
-            "homeserver's: is homeserver.url right?"
+            f"homeserver's ({response.status}): is homeserver.url right?"
         )
     return answer
 

@@ -423,6 +423,20 @@ async def test_a_key_that_never_comes_is_told_to_sender_and_reviewer_once() -> N
     assert sorted(s.room for s in world.sent) == sorted([REVIEW, RoomId(f"!direct-{ASHA}")])
 
 
+async def test_after_an_absence_keys_get_their_time_to_arrive() -> None:
+    """However long ago a message was sent, nobody is told before its key had a minute to come."""
+    world = World()
+    world.clock.move(3 * 86_400_000)
+    await world.hear_and_settle(world.transport.lock(say("$a", "tea?")))
+    await world.sweep.once()
+    world.clock.move(UNREADABLE_MS - 1)
+    await world.sweep.once()
+    assert await world.store.owed() == ()
+    world.clock.move(1)
+    await world.sweep.once()
+    assert len(await world.store.owed()) == 2
+
+
 async def test_a_gap_that_could_not_be_filled_is_on_record() -> None:
     world = World()
     gap = Gap(room=SOCIAL, reason="the server refused")

@@ -35,7 +35,7 @@ from tests.unit.matrix.world import (
 #: Processor time, so that a busy machine is no failure.
 LONGEST_S = 0.1
 EXAMPLES = pytest.mark.parametrize(
-    "examples", [300, pytest.param(20_000, marks=pytest.mark.slow)]
+    "examples", [300, pytest.param(20_000, marks=pytest.mark.torture)]
 )  # fmt: skip
 
 WORDS = st.sampled_from([
