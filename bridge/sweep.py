@@ -63,9 +63,7 @@ class Sweep:
 
     async def _unreadable(self, now: Ms) -> None:
         waiting = await self.store.waiting()
-        self._waits_since = {
-            m.event_id: self._waits_since.get(m.event_id, now) for m in waiting
-        }
+        self._waits_since = {m.event_id: self._waits_since.get(m.event_id, now) for m in waiting}
         late = [m for m in waiting if now - self._waits_since[m.event_id] >= UNREADABLE_MS]
         known = await self.store.known([m.event_id for m in late])
         facts: list[Fact] = []
