@@ -26,6 +26,8 @@ from bridge.secret import read_secret, write_secret
 
 log = structlog.get_logger(__name__)
 
+#: The seeds of the identity. A second identity would alarm everybody who verified the first.
+_VAULT = "identity.json"
 _USES = ("master", "self_signing", "user_signing")
 
 
@@ -143,21 +145,32 @@ def pickle_key(state: Path) -> str:
 async def cross_sign(client: LampClient, api: Api, state: Path, password: str | None) -> None:
     """Make the bot's cross-signing identity known and sign this device with it, once.
 
-    *password* is needed only to replace an identity that somebody else made.
+    The seeds are needed only to sign a new device: once this one is signed, their file may be kept
+    in a safe instead of on the bot's host. *password* is needed only to replace an identity that
+    somebody else made.
 
     Raises:
         NotPermitted: the account already has an identity whose seeds are not here.
     """
-    seeds = _seeds(state)
     user = client.user_id
     asked = await api.call(
         "POST", "/_matrix/client/v3/keys/query", {"device_keys": {user: [client.device_id]}}
     )
     master = (asked.get("master_keys") or {}).get(user) or {}
+    if not (state / _VAULT).exists():
+        if _is_signed(asked, user, client.device_id):
+            return
+        if master:
+            raise NotPermitted(
+                f"The bot's identity is not in {state / _VAULT}, and this device is not signed by "
+                "it. Put the file back from where you keep it, start once, and take it away again."
+            )
+    seeds = _seeds(state)
     ours = _public(seeds["master"])
     if ours not in (master.get("keys") or {}).values():
         await _upload_identity(client, api, seeds, password)
-        log.info("identity.made", user=user)
+        log.info("identity.made", user=user, keep=f"move {state / _VAULT} to a safe: it is needed "
+                 "only when the bot gets a new device")  # fmt: skip
     device = (asked.get("device_keys") or {}).get(user, {}).get(client.device_id)
     if device is None:
         raise NotPermitted(f"The homeserver has no keys of the bot's device {client.device_id}.")
@@ -172,6 +185,14 @@ async def cross_sign(client: LampClient, api: Api, state: Path, password: str | 
     if answer.get("failures"):
         raise NotPermitted("The homeserver did not take the bot's signature of its own device.")
     log.info("identity.device_signed", device=client.device_id)
+
+
+def _is_signed(asked: dict[str, Any], user: str, device_id: str) -> bool:
+    """Whether the account's own identity has signed the device, as the server has it."""
+    signing = (asked.get("self_signing_keys") or {}).get(user) or {}
+    device = (asked.get("device_keys") or {}).get(user, {}).get(device_id) or {}
+    signatures = (device.get("signatures") or {}).get(user) or {}
+    return any(name in signatures for name in signing.get("keys") or {})
 
 
 async def _upload_identity(
@@ -203,7 +224,7 @@ async def _upload_identity(
 
 
 def _seeds(state: Path) -> dict[str, bytes]:
-    path = state / "identity.json"
+    path = state / _VAULT
     if not path.exists():
         fresh = {use: base64.b64encode(secrets.token_bytes(32)).decode() for use in _USES}
         write_secret(path, msgspec.json.encode(fresh).decode())

@@ -225,7 +225,6 @@ async def torture(
     assert " 0 things owed" in status
 
 
-@pytest.mark.slow
 async def test_nothing_is_lost_by_a_bot_that_is_killed_six_times(
     town: Town, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -163,11 +163,19 @@ SYNC = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(sync=SYNC)
+@pytest.mark.parametrize("examples", [80, pytest.param(100_000, marks=pytest.mark.torture)])
 def test_no_sync_response_stops_the_intake_or_loses_what_stands_beside_it(
+    transport: MatrixTransport, loop: asyncio.AbstractEventLoop, examples: int
+) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(sync=SYNC)
+    def fuzz(sync: dict[str, Any]) -> None:
+        _take_in(transport, loop, sync)
+
+    fuzz()
+
+
+def _take_in(
     transport: MatrixTransport, loop: asyncio.AbstractEventLoop, sync: dict[str, Any]
 ) -> None:
     good = {"type": "m.room.message", "content": {"body": "cake"}, "event_id": "$good",
