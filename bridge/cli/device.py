@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Annotated
 
 import typer
 
 from bridge import app, control
 from bridge.cli.common import ConfigOption, configuration, out
 from bridge.errors import UsageError
+from bridge.matrix.identity import make_seeds
 
 cli = typer.Typer(help="The bot's own device.", no_args_is_help=True)
 
 
 @cli.command()
-def renew(context: typer.Context, config: ConfigOption = None) -> None:
+def renew(
+    context: typer.Context,
+    config: ConfigOption = None,
+    new_identity: Annotated[
+        bool,
+        typer.Option(
+            "--new-identity",
+            help="The identity is lost, too: make another. Everybody who verified the bot sees "
+            "an alarm.",
+        ),
+    ] = False,
+) -> None:
     """Sign in as a new device, after the crypto store was lost or restored from a copy.
 
     An old copy of the store must never be used again: its keys would be used twice, and messages
@@ -36,6 +49,9 @@ def renew(context: typer.Context, config: ConfigOption = None) -> None:
         old = loaded.state / name
         if old.exists():
             old.rename(old.with_name(f"{name}.old-{stamp}"))
+    if new_identity:
+        make_seeds(loaded.state)
     device = asyncio.run(app.sign_in_anew(loaded))
-    out.print(f"The bot is now the device {device}, signed by the identity that it had.")
+    whose = "a new identity" if new_identity else "the identity that it had"
+    out.print(f"The bot is now the device {device}, signed by {whose}.")
     out.print(f"What it had before is in {loaded.state} as *.old-{stamp}; delete it, never use it.")

@@ -155,6 +155,9 @@ async def test_who_claims_all_our_keys_does_not_make_us_deaf(town: Town, tag: st
     assert got["one_time_keys"], "there is a fallback key"
     # A new device speaks before the bot could do anything about it.
     user = UserId(f"@{tag}-anna:{town.homeserver.server_name}")
+    # Another device of the same identity.
+    seeds = (town.folder / "anna" / "identity.json").read_text(encoding="utf-8")
+    write_secret(town.folder / "second" / "identity.json", seeds)
     second = await Officer.sign_in(town.homeserver.url, user, PASSWORD, town.folder / "second")
     await second.enter(town.room)
     event = await second.say(town.room, "from a new phone")

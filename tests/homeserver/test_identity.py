@@ -10,7 +10,7 @@ import pytest
 from bridge.demo.homeserver import Homeserver
 from bridge.errors import NotPermitted
 from bridge.matrix.device import open_device
-from bridge.matrix.identity import Account
+from bridge.matrix.identity import Account, make_seeds
 from bridge.model import UserId
 from bridge.secret import write_secret
 from tests.homeserver.conftest import PASSWORD
@@ -54,4 +54,16 @@ async def test_a_new_device_needs_the_seeds_back_and_says_so(
         await start(mine)
     shutil.copy(tmp_path / "safe.json", tmp_path / "state" / "identity.json")
     (tmp_path / "state" / "identity.json").chmod(0o600)
+    assert await start(mine) != device
+
+
+async def test_a_lost_identity_can_be_replaced_on_purpose(
+    homeserver: Homeserver, bot_id: UserId, tmp_path: Path
+) -> None:
+    """With the password, and never by itself."""
+    mine = account(homeserver, bot_id, tmp_path / "state")
+    device = await start(mine)
+    (tmp_path / "state" / "session.json").unlink()
+    shutil.rmtree(tmp_path / "state" / "crypto")
+    make_seeds(tmp_path / "state")
     assert await start(mine) != device

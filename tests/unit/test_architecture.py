@@ -49,8 +49,8 @@ KNOWS = {
     "matrix store coverage config",
     "reading": "errors model secret ledger ports store config",
     "demo": "errors model secret control ledger matrix config app reading",
-    "cli": "errors model log secret control detect policy ledger register store coverage config "
-    "app reading demo",
+    "cli": "errors model log secret control detect policy ledger register matrix store coverage "
+    "config app reading demo",
     "__main__": "cli",
 }
 PLACE = {part: place for place, part in enumerate(KNOWS)}
