@@ -292,7 +292,8 @@ async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None
             Noted(text=f"bluelamp {__version__} started{rehearsing}"),
         ]
     )
-    transport.client.on_change.append(functools.partial(_note_change, store))
+    noting: set[asyncio.Task[None]] = set()
+    transport.client.on_change.append(functools.partial(_note_change, store, noting))
     orders = Orders(store=store, settler=settler, rooms=parts.rooms)
     server = await control.listen(config.socket, orders.obey)
     log.info("started", user=config.user, rooms=len(parts.rooms), rehearse=config.rehearse,
@@ -309,10 +310,12 @@ async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None
     log.info("stopped")
 
 
-def _note_change(store: Store, said: str) -> None:
+def _note_change(store: Store, noting: set[asyncio.Task[None]], said: str) -> None:
     """Put on record, and before people's eyes, that an identity or device has changed."""
     log.error("identity.changed", change=said)
-    asyncio.ensure_future(store.append([Noted(text=said)]))  # noqa: RUF006 - the store waits for it
+    task = asyncio.ensure_future(store.append([Noted(text=said)]))
+    noting.add(task)  # nobody else holds it
+    task.add_done_callback(noting.discard)
 
 
 async def _until_stopped(*duties: object) -> None:

@@ -7,7 +7,7 @@ says how it went.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import structlog
@@ -19,6 +19,7 @@ from bridge.model import (
     EventId,
     Keep,
     Message,
+    Moment,
     Notify,
     Outcome,
     Redact,
@@ -48,11 +49,14 @@ class Enforcer:
     speaker: Speaker
     rehearse: bool = False
 
-    async def perform(self, debt: Debt, *, look_first: bool) -> tuple[Outcome, bytes | None]:
+    async def perform(
+        self, debt: Debt, *, look_first: bool, copied: bool = True
+    ) -> tuple[Outcome, bytes | None]:
         """Do what is owed; say how it went, and give the file if that was to be fetched.
 
         *look_first*: an earlier attempt may have succeeded without our knowing; look before
-        doing it again.
+        doing it again. *copied*: False where the message went without a copy, so that its sender
+        is not told otherwise.
         """
         name = key(debt.effect)
         try:
@@ -63,7 +67,8 @@ class Enforcer:
             if self.rehearse:
                 return Outcome(key=name, status=Status.REHEARSED), None
             async with asyncio.timeout(_patience_s(debt)):
-                event = await self._do(debt, name, look_first=look_first)
+                told = debt if copied else _uncopied(debt)
+                event = await self._do(told, name, look_first=look_first)
         except Exception as exc:
             return _failed(debt, name, exc), None
         return Outcome(key=name, status=Status.DONE, detail=event), None
@@ -109,6 +114,13 @@ class Enforcer:
         return await self.transport.find(room, txn, since=debt.since)
 
 
+def _uncopied(debt: Debt) -> Debt:
+    """The same debt, telling that the message is in no other room."""
+    if isinstance(debt.effect, Notify) and debt.effect.moment is Moment.MOVED:
+        return replace(debt, effect=replace(debt.effect, moment=Moment.REMOVED))
+    return debt
+
+
 def _patience_s(debt: Debt) -> float:
     """How long one attempt may take. A large file that did not fit the first gets more time."""
     if not isinstance(debt.effect, Copy):
@@ -131,5 +143,6 @@ def _failed(debt: Debt, name: str, exc: Exception) -> Outcome:
         case TransportError():
             return Outcome(key=name, status=Status.FAILED, detail=str(exc))
         case _:
-            log.error("effect.fault", effect=type(debt.effect).__name__, error=repr(exc))
+            # Only the kind of error: its words may be the message's.
+            log.error("effect.fault", effect=type(debt.effect).__name__, error=type(exc).__name__)
             return Outcome(key=name, status=Status.FAILED, detail=f"a fault: {type(exc).__name__}")

@@ -23,6 +23,7 @@ from bridge.model import (
     Fact,
     Keep,
     Ms,
+    Notify,
     Outcome,
     Performed,
     Queue,
@@ -104,15 +105,20 @@ class Settler:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._busy = {rid: other for rid, other in self._busy.items() if other is not task}
         if not task.cancelled() and (exc := task.exception()) is not None:
-            log.error("settle.stopped", error=repr(exc))
+            log.error("settle.stopped", error=type(exc).__name__)
         # More may have become owed for this message while it was busy.
         self._due.set()
 
     async def _pay(self, message: Rid, debts: Sequence[Debt]) -> None:
+        copy = Status.DONE
         async with self._slots:
             for debt in debts:
-                fact = await self._pay_one(debt)
+                if isinstance(debt.effect, Notify) and copy is Status.FAILED:
+                    continue  # nobody is told that it is there before it is
+                fact = await self._pay_one(debt, copied=copy is Status.DONE)
                 outcome = fact.outcome
+                if isinstance(debt.effect, Copy):
+                    copy = outcome.status
                 await self.store.append([fact])
                 log.info(
                     "effect",
@@ -130,7 +136,7 @@ class Settler:
                 if not isinstance(debt.effect, Copy | Keep):
                     return
 
-    async def _pay_one(self, debt: Debt) -> Performed:
+    async def _pay_one(self, debt: Debt, *, copied: bool) -> Performed:
         """Do one thing; say how it went and what is owed because of that."""
         name, now = key(debt.effect), self.clock()
         if now - debt.since > OLDEST_MS:
@@ -147,10 +153,10 @@ class Settler:
         look = debt.attempts > 0 or debt.since < self.started
         line = _line(debt.effect)
         if line is None:
-            outcome, file = await self.enforcer.perform(debt, look_first=look)
+            outcome, file = await self.enforcer.perform(debt, look_first=look, copied=copied)
         else:
             async with self._lines[line]:  # posts to one room keep the order of their messages
-                outcome, file = await self.enforcer.perform(debt, look_first=look)
+                outcome, file = await self.enforcer.perform(debt, look_first=look, copied=copied)
         owes: tuple[Effect, ...] = ()
         if outcome.status is Status.REFUSED:
             owes = self._ask(debt, f"it could not be done: {outcome.detail}")

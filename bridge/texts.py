@@ -82,6 +82,8 @@ class Speaker:
         also = "\n".join(text for _, text in message.extra)
         if also:
             words = f"{words}\n{also}" if words else also
+        # A lone surrogate cannot be sent, and must not keep the rest from being copied.
+        words = words.encode("utf-8", "replace").decode()
         lines = escape(words).replace("\n", "<br>")
         return Post(
             body=f"{intro}\n{words}\n({outro})",

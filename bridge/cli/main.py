@@ -8,7 +8,9 @@ import datetime
 import getpass
 import json
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -251,6 +253,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         err.print("Stopped.")
         return 130
+    except Exception as exc:
+        # Where, and what kind: the words of an unforeseen error may be a message's.
+        place = traceback.extract_tb(exc.__traceback__)[-1]
+        where = f"{place.name} ({Path(place.filename).name}:{place.lineno})"
+        err.print(
+            f"A fault in Blue Lamp: {type(exc).__name__} in {where}. Nothing on record is lost; "
+            "start again, and report this line.",
+            markup=False,
+            style="red",
+        )
+        return 4
     return answer if isinstance(answer, int) else 0
 
 

@@ -193,8 +193,8 @@ class SqliteStore:
             self._dead = exc
         else:
             self._dead = StoreError(
-                f"Writing to the ledger {self._path} failed ({exc}). Nothing that was acknowledged "
-                "is lost; free some space or mend the disk, then start again."
+                f"Writing to the ledger {self._path} failed ({_said(exc)}). Nothing that was "
+                "acknowledged is lost; free some space or mend the disk, then start again."
             )
         return self._dead
 
@@ -396,6 +396,11 @@ class SqliteStore:
         return Book(
             self._identity, frontier=frontier, tiler=tiler, tag_keys=dict(self._all("tag_keys"))
         )
+
+
+def _said(exc: BaseException) -> str:
+    """What went wrong; only the words of disk and database, as others' may be a message's."""
+    return str(exc) if isinstance(exc, sqlite3.Error | OSError) else type(exc).__name__
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -30,6 +31,7 @@ from bridge.model import (
 )
 from bridge.pipeline import Pipeline
 from bridge.policy import Policy
+from bridge.ports import Post, Transport
 from bridge.settle import Settler
 from bridge.store.memory import MemoryStore
 from bridge.sweep import UNREADABLE_MS, Sweep
@@ -114,6 +116,16 @@ class World:
         return [kind for kind, _, _ in self.ledger() if kind not in own]
 
 
+class Overridden:
+    """A transport whose sending is another; all else is as it was."""
+
+    def __init__(self, inner: MemoryTransport, send: Any) -> None:
+        self._inner, self.send = inner, send
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
 def failing(what: str, error: TransportError, *, acted: bool = False) -> Fault:
     return lambda name: (acted, error) if name == what else (True, None)
 
@@ -186,6 +198,57 @@ async def test_a_copy_that_cannot_be_made_does_not_keep_the_leak_open() -> None:
     await world.settler.settle_once()
     assert await world.store.owed() == ()
     assert [s.room for s in world.sent if s.post] == [SECURE, f"!direct-{ASHA}", REVIEW]
+
+
+async def test_nobody_is_told_that_a_message_is_where_it_is_not_yet() -> None:
+    """The copy fails, the rest works: the sender hears of it when the copy is there."""
+    world = World()
+    send = world.transport.send
+    shut = True
+
+    async def no_secure(room: RoomId, post: Post, *, txn: str) -> EventId:
+        if room == SECURE and shut:
+            raise TransportError("502")
+        return await send(room, post, txn=txn)
+
+    world.settler.enforcer = replace(
+        world.settler.enforcer, transport=cast(Transport, Overridden(world.transport, no_secure))
+    )
+    await world.hear_and_settle(say("$a", OPERATIONAL))
+    assert world.done() == [("removed", "$a")]
+    world.clock.move(120_000)
+    await world.settler.settle_once()
+    assert world.done()[1:] == [("posted", REVIEW)], "a person is asked meanwhile"
+    shut = False
+    world.clock.move(120_000)
+    await world.settler.settle_once()
+    assert [s.room for s in world.sent if s.post][1:] == [SECURE, f"!direct-{ASHA}"]
+
+
+async def test_a_sender_whose_message_could_not_be_copied_is_told_so() -> None:
+    world = World()
+    send = world.transport.send
+
+    async def no_secure(room: RoomId, post: Post, *, txn: str) -> EventId:
+        if room == SECURE:
+            raise NotPermitted("not in the room")
+        return await send(room, post, txn=txn)
+
+    world.settler.enforcer = replace(
+        world.settler.enforcer, transport=cast(Transport, Overridden(world.transport, no_secure))
+    )
+    await world.hear_and_settle(say("$a", OPERATIONAL))
+    note = next(s.post for s in world.sent if s.post and s.room == f"!direct-{ASHA}")
+    assert "It was not copied anywhere else" in note.body
+
+
+async def test_words_that_cannot_be_encoded_are_copied_as_far_as_they_can() -> None:
+    world = World()
+    await world.hear_and_settle(say("$a", f"{OPERATIONAL} \ud800 again"))
+    copy = world.sent[0].post
+    assert copy is not None
+    copy.body.encode()
+    assert "AB12 CDE" in copy.body
 
 
 async def test_a_copy_that_hangs_is_given_up_after_five_seconds(
