@@ -21,26 +21,13 @@ from bridge.control import Answer, Order
 from bridge.coverage import Coverage, cover
 from bridge.enforce import Enforcer
 from bridge.errors import BridgeError, ConfigError, TransportError
+from bridge.facts import Braked, Fact, Noted, Performed, PolicyLoaded
 from bridge.matrix import rooms
 from bridge.matrix.api import Api, quote
 from bridge.matrix.device import open_device
 from bridge.matrix.identity import Account, sign_in
 from bridge.matrix.transport import MatrixTransport
-from bridge.model import (
-    Braked,
-    Fact,
-    Ms,
-    Noted,
-    Outcome,
-    Performed,
-    PolicyLoaded,
-    Refer,
-    Room,
-    RoomClass,
-    RoomId,
-    Status,
-    key,
-)
+from bridge.model import Ms, Outcome, Refer, Room, RoomClass, RoomId, Status, key
 from bridge.pipeline import Pipeline
 from bridge.policy import Policy
 from bridge.ports import Store

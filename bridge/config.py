@@ -15,8 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bridge.errors import ConfigError, LedgerError, PolicyError
-from bridge.ledger.checkpoint import Verifier, decode64, encode64
+from bridge.errors import ConfigError, PolicyError
 from bridge.ledger.keys import Bundle, Certificates
 from bridge.model import UserId
 from bridge.nodes import Node, parse
@@ -33,6 +32,8 @@ from bridge.register import (
 )
 from bridge.secret import read_secret, write_secret
 from bridge.store.book import Identity
+from bridge.verify import Unsound
+from bridge.verify.notes import Verifier, decode64, encode64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,7 @@ def _custodians(node: Node, folder: Path) -> tuple[Custody, ...]:
             got["name"].fail(f"the custodian {name!r} is given twice")
         try:
             identity = decode64(got["identity"].text())
-        except LedgerError as exc:
+        except Unsound as exc:
             got["identity"].fail(str(exc))
         if len(identity) != 32:
             got["identity"].fail("this is not an identity as 'bluelamp keys init' prints it")

@@ -13,12 +13,15 @@
   x StoreError               the store cannot be used: full, damaged, locked (exit 4)
     + StoreLocked            another process writes to it
     + StoreBehind            it is older than a checkpoint kept elsewhere
-  x LedgerError              a record, key or proof is not what it should be (exit 1)
+  x LedgerError              a key or paper is not what it should be (exit 1); an `Unsound`, as
+                             everything that `bridge.verify` refuses is
     + CannotOpen             sealed to a key that is not here
     + NoCertificate          no custodian's key for this bucket: nothing may be recorded
 """
 
 from __future__ import annotations
+
+from bridge.verify import Unsound
 
 
 class BridgeError(Exception):
@@ -93,7 +96,7 @@ class StoreBehind(StoreError):
     """The store is older than a checkpoint that was kept elsewhere."""
 
 
-class LedgerError(BridgeError):
+class LedgerError(BridgeError, Unsound):
     """A record, key or proof is not what it should be."""
 
     exit_code = 1

@@ -4,7 +4,7 @@ Never does I/O, reads a clock, or knows what Matrix JSON looks like.
 
 A `Batch` of `Message`s comes in. `detect` makes `Finding`s of a message, `policy.decide` makes a
 `Verdict` of them, and a verdict is turned into `Effect`s that we then owe. Doing one gives an
-`Outcome`. Each of these is a `Fact`, and the ledger seals facts as records. Times are
+`Outcome`. Each of these is on record as a fact (`bridge.facts`). Times are
 milliseconds since 1970 in UTC (`Ms`), as Matrix and the ledger have them.
 """
 
@@ -314,85 +314,3 @@ class Outcome:
     status: Status
     #: What the server said, or the event that resulted; never words of a message.
     detail: str = ""
-
-
-# Facts: what the store is asked to record. docs/ledger.md maps each to its record kind.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """An event was served to us."""
-
-    message: Message
-    cls: RoomClass
-    #: Given where it was judged and nothing was found: no verdict record follows.
-    clean: Verdict | None = None
-    #: What we owe for its own sake: to keep its files.
-    owes: tuple[Effect, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
-    """We made up our mind about a message, and owe these effects, in this order."""
-
-    message: Message
-    cls: RoomClass
-    verdict: Verdict
-    owes: tuple[Effect, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Performed:
-    """We did what we owed, or tried."""
-
-    outcome: Outcome
-    #: What we owe because of how it went, such as asking a person.
-    owes: tuple[Effect, ...] = ()
-    #: The file that was fetched, where that was the debt.
-    file: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyLoaded:
-    """From now on this policy decides."""
-
-    revision: str
-    files: tuple[tuple[str, str], ...]  #: (name, SHA-256 in hex) of every file
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missed:
-    """The server did not give us part of a timeline."""
-
-    gap: Gap
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Braked:
-    """Acting was stopped, or allowed again, in one room or (room None) everywhere."""
-
-    room: RoomId | None
-    on: bool
-    by: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
-    """Something about the bot itself that the record should have: started, stopped, found."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Viewed:
-    """Somebody is about to read content. Recorded in the consultation ledger, before they do."""
-
-    who: str
-    role: str
-    scope: str
-    purpose: str
-    case: str
-
-
-Fact: TypeAlias = Seen | Decided | Performed | PolicyLoaded | Missed | Braked | Noted | Viewed

@@ -18,19 +18,17 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from bridge.facts import Decided, Fact, Missed, Seen
 from bridge.model import (
     JUDGED,
     Action,
     Batch,
     Copy,
-    Decided,
     Effect,
     EventId,
-    Fact,
     Keep,
     Kind,
     Message,
-    Missed,
     Moment,
     Ms,
     Notify,
@@ -41,7 +39,6 @@ from bridge.model import (
     Room,
     RoomClass,
     RoomId,
-    Seen,
     UserId,
     Verdict,
 )

@@ -10,19 +10,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bridge.model import (
-    Action,
-    Batch,
-    Cursor,
-    Debt,
-    EventId,
-    Fact,
-    Message,
-    Ms,
-    Rid,
-    RoomId,
-    UserId,
-)
+from bridge.facts import Fact
+from bridge.model import Action, Batch, Cursor, Debt, EventId, Message, Ms, Rid, RoomId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

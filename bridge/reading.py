@@ -11,19 +11,21 @@ from pathlib import Path
 import msgspec
 
 from bridge.config import Config, load_identity, load_policies, read_text, verifier_file
-from bridge.errors import CannotOpen, ConfigError, LedgerError, StoreError
-from bridge.ledger.checkpoint import Verifier, decode64
+from bridge.errors import CannotOpen, ConfigError, StoreError
+from bridge.facts import Viewed
 from bridge.ledger.keys import Custodian
 from bridge.ledger.opening import Reader
-from bridge.ledger.record import Header
 from bridge.ledger.scope import Scope
 from bridge.ledger.vault import unlock
-from bridge.ledger.verify import Evidence, Report, verify
-from bridge.model import Ms, Viewed
+from bridge.model import Ms
 from bridge.ports import Clock
 from bridge.secret import read_secret
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
+from bridge.verify import Unsound
+from bridge.verify.headers import Header
+from bridge.verify.notes import Verifier, decode64
+from bridge.verify.steps import Evidence, Report, verify
 
 
 def check_ledger(
@@ -72,7 +74,7 @@ def _pinned(config: Config) -> Verifier | None:
         return None
     try:
         return Verifier.parse(path.read_text(encoding="utf-8"))
-    except LedgerError as exc:
+    except Unsound as exc:
         raise ConfigError(str(path), None, str(exc)) from None
 
 

@@ -14,18 +14,16 @@ from dataclasses import dataclass, field
 import structlog
 
 from bridge.enforce import Enforcer
+from bridge.facts import Braked, Fact, Performed
 from bridge.model import (
     FINAL,
-    Braked,
     Copy,
     Debt,
     Effect,
-    Fact,
     Keep,
     Ms,
     Notify,
     Outcome,
-    Performed,
     Queue,
     Redact,
     Refer,

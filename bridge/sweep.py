@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bridge.facts import Fact
 from bridge.ledger.keys import DAY_MS, Certificates
-from bridge.model import EventId, Fact, Ms
+from bridge.model import EventId, Ms
 from bridge.pipeline import Pipeline
 from bridge.ports import Clock, Store
 from bridge.settle import Settler

@@ -14,12 +14,12 @@ import typer
 from bridge.cli.common import ConfigOption, config_path, out
 from bridge.config import load_config, load_policies
 from bridge.errors import ConfigError, UsageError
-from bridge.ledger.checkpoint import decode64, encode64
 from bridge.ledger.keys import Custodian
 from bridge.ledger.vault import SHARE_BYTES, lock
 from bridge.policy import Policy
 from bridge.reading import open_vault
 from bridge.secret import read_secret, write_secret
+from bridge.verify.notes import decode64, encode64
 
 cli = typer.Typer(help="A custodian's keys to content.", no_args_is_help=True)
 

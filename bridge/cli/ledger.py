@@ -16,12 +16,13 @@ from bridge.cli.common import ConfigOption, configuration, err, out
 from bridge.cli.keys import PassphrasesOption, SharesOption, VaultsOption, unlock_vaults
 from bridge.config import Config, load_register
 from bridge.errors import UsageError
+from bridge.facts import Viewed
 from bridge.ledger.opening import Reader
+from bridge.ledger.record import new_rid
 from bridge.ledger.scope import parse_scope
-from bridge.ledger.verify import Report
-from bridge.model import Viewed
 from bridge.reading import check_ledger, consultations, opened, record_look
 from bridge.register import Lock, People, Register
+from bridge.verify.steps import Report
 
 cli = typer.Typer(help="The sealed record.", no_args_is_help=True)
 
@@ -129,7 +130,9 @@ def open_records(
     names = tuple(sorted(one.name for one in loaded.custodians))
     reader = Reader(loaded.origin, names, custodians)
     role = " and ".join(f"custodian {one.name}" for one in custodians)
-    look = Viewed(who=getpass.getuser(), role=role, scope=scope, purpose=purpose, case=case)
+    look = Viewed(
+        rid=new_rid(), who=getpass.getuser(), role=role, scope=scope, purpose=purpose, case=case
+    )
     asyncio.run(record_look(loaded, look, clock=app.now))
     shown, closed = 0, 0
     for header, body in opened(loaded, reader, wanted):

@@ -26,6 +26,7 @@ from bridge.model import Ms
 from bridge.secret import read_secret
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
+from bridge.verify import Unsound
 
 cli = typer.Typer(
     help="Blue Lamp keeps operational talk in the rooms that are built for it, and proves it.",
@@ -247,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         err.print("Stopped.")
         return 130
-    except BridgeError as exc:
+    except (BridgeError, Unsound) as exc:
         err.print(str(exc), markup=False, style="red")
         return exc.exit_code
     except KeyboardInterrupt:

@@ -16,11 +16,11 @@ import msgspec
 
 from bridge.config import load_policies
 from bridge.errors import ConfigError
-from bridge.ledger.checkpoint import encode64
 from bridge.ledger.keys import Custodian
 from bridge.ledger.vault import SHARE_BYTES, lock
 from bridge.model import UserId
 from bridge.secret import write_secret
+from bridge.verify.notes import encode64
 
 SERVER = "force.example"
 BOT = UserId(f"@bluelamp:{SERVER}")

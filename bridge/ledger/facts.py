@@ -11,30 +11,41 @@ from typing import Protocol, assert_never
 
 import msgspec
 
-from bridge.ledger.record import Draft, Kind, new_rid
-from bridge.model import (
+from bridge.facts import (
+    Beat,
     Braked,
-    Copy,
+    CaseOpened,
     Decided,
-    Effect,
-    EventId,
+    Disposed,
+    Erased,
+    Examined,
     Fact,
-    Keep,
-    Message,
+    Granted,
+    Held,
     Missed,
     Noted,
-    Notify,
     Performed,
     PolicyLoaded,
+    Released,
+    Seen,
+    Viewed,
+)
+from bridge.ledger.record import Draft, new_rid
+from bridge.model import (
+    Copy,
+    Effect,
+    EventId,
+    Keep,
+    Message,
+    Notify,
     Redact,
     Refer,
     Rid,
     RoomClass,
-    Seen,
-    Viewed,
     key,
 )
 from bridge.model import Kind as MessageKind
+from bridge.verify.headers import Kind
 
 #: The retention class of the bot's own records.
 SYSTEM = "system"
@@ -124,11 +135,43 @@ def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> It
             yield replace(draft, tagged={"room": room} if room else {})
         case Noted(text=text):
             yield _own(Kind.NOTE, {"text": text})
-        case Viewed():
-            names = ("who", "role", "scope", "purpose", "case")
-            yield _own(Kind.VIEW, {name: getattr(fact, name) for name in names})
+        case Beat():
+            yield _own(Kind.HEARTBEAT, {})
+        case CaseOpened() | Held() | Released() | Disposed() | Erased():
+            yield _kept(fact)
+        case Viewed() | Granted() | Examined():
+            yield _consulted(fact)
         case _:
             assert_never(fact)
+
+
+def _kept(fact: CaseOpened | Held | Released | Disposed | Erased) -> Draft:
+    """What is to stay, and what has gone."""
+    match fact:
+        case CaseOpened(reference=reference, title=title, by=by):
+            return _own(Kind.CASE, {"case": reference, "title": title, "by": by})
+        case Held(scope=scope, case=case, reason=reason, by=by):
+            body = {"scope": scope, "case": case, "reason": reason, "by": by}
+            return replace(_own(Kind.HOLD, body), rid=fact.rid)
+        case Released(hold=hold, reason=reason, by=by):
+            return _own(Kind.RELEASE, {"reason": reason, "by": by}, ref=hold)
+        case Disposed(bucket=bucket, attestation=attestation):
+            return replace(_own(Kind.SHRED, {}, bucket=bucket), body=attestation)
+        case Erased(record=record, orders=orders):
+            return replace(_own(Kind.ERASE, {}, ref=record), body=orders)
+
+
+def _consulted(fact: Viewed | Granted | Examined) -> Draft:
+    match fact:
+        case Viewed(rid=rid, basis=basis):
+            names = ("who", "role", "scope", "purpose", "case")
+            body = {name: getattr(fact, name) for name in names}
+            return replace(_own(Kind.VIEW, body, status=basis.value), rid=rid)
+        case Granted(rid=rid, request=request, by=by, scope=scope, count=count):
+            body = {"request": request, "by": by, "scope": scope, "count": count}
+            return replace(_own(Kind.GRANT, body), rid=rid)
+        case Examined(view=view, by=by, finding=finding):
+            return _own(Kind.EXAMINATION, {"by": by, "finding": finding}, ref=view)
 
 
 def _performed(fact: Performed, memory: Memory) -> Iterator[Draft]:

@@ -14,20 +14,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bridge.errors import CannotOpen, LedgerError, NoCertificate
-from bridge.ledger import FORMAT
-from bridge.ledger.checkpoint import decode64, encode64
 from bridge.model import Ms
+from bridge.verify.notes import decode64, encode64
+from bridge.verify.papers import Certificate, Signed, signed_bytes
 
 #: X-Wing-shaped hybrid KEM of draft-ietf-hpke-pq, as `cryptography` 49 and later has it.
 SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-#: Bytes that sealing adds: the KEM's share (1,120) and the tag (16).
-OVERHEAD = 1136
 DAY_MS = 86_400_000
 _ML_KEM_PUBLIC = 1184
 
@@ -67,43 +65,6 @@ def _public_bytes(seed: bytes) -> bytes:
     return kem.public_bytes_raw() + curve.public_bytes_raw()
 
 
-class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A custodian's word: seal this bucket to this key."""
-
-    custodian: str
-    bucket: str
-    retention: str
-    #: The bucket takes records of [start, end); its key may be destroyed at `expires`. Ms.
-    start: int
-    end: int
-    expires: int
-    #: ML-KEM-768 encapsulation key (1,184 bytes) and X25519 public key (32), base64.
-    key: str
-
-
-class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A certificate as it travels: the exact text that was signed, and the signature (base64)."""
-
-    certificate: str
-    signature: str
-
-    def check(self, identity: bytes) -> Certificate:
-        """Check the signature against the custodian's *identity* (Ed25519, 32 bytes).
-
-        Raises:
-            LedgerError: the signature is wrong or the text is not a certificate.
-        """
-        try:
-            Ed25519PublicKey.from_public_bytes(identity).verify(
-                decode64(self.signature), FORMAT + b"/certificate\n" + self.certificate.encode()
-            )
-            return msgspec.json.decode(self.certificate, type=Certificate)
-        except InvalidSignature:
-            raise LedgerError("a bucket certificate is not signed by its custodian") from None
-        except (msgspec.MsgspecError, ValueError):
-            raise LedgerError("a bucket certificate is not in the form of one") from None
-
-
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file that a custodian hands to the bot's host: public halves only."""
 
@@ -137,7 +98,7 @@ class Certificates:
         """Check every certificate of *bundles* against the *pinned* identities by name.
 
         Raises:
-            LedgerError: an identity or signature is not what was pinned.
+            Unsound: an identity or signature is not what was pinned.
         """
         self._by_bucket: dict[str, dict[str, Recipient]] = {}
         self.custodians = tuple(sorted(pinned))
@@ -226,7 +187,7 @@ class Custodian:
             )
         )
         signature = Ed25519PrivateKey.from_private_bytes(self.identity).sign(
-            FORMAT + b"/certificate\n" + text
+            signed_bytes("certificate", text.decode())
         )
         signed = Signed(certificate=text.decode(), signature=encode64(signature))
         self.seeds[bucket] = (_encode(signed).decode(), seed)

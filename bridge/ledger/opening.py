@@ -10,12 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from bridge.errors import CannotOpen, LedgerError
-from bridge.ledger.checkpoint import decode64
-from bridge.ledger.keys import OVERHEAD, Custodian
+from bridge.ledger.keys import Custodian
 from bridge.ledger.record import (
-    PLAIN,
-    Header,
-    Kind,
     commitment,
     epoch_info,
     half,
@@ -24,6 +20,9 @@ from bridge.ledger.record import (
     tag_info,
 )
 from bridge.model import Rid
+from bridge.verify.headers import PLAIN, Header, Kind
+from bridge.verify.notes import decode64
+from bridge.verify.papers import OVERHEAD
 
 _SEALED_SECRET = OVERHEAD + 32
 

@@ -11,103 +11,22 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bridge.errors import CannotOpen, LedgerError
-from bridge.ledger import FORMAT, VERSION
-from bridge.ledger.checkpoint import encode64
+from bridge.errors import CannotOpen
 from bridge.model import Ms, Rid
+from bridge.verify.headers import FORMAT, VERSION, Header, Kind, encode_header
+from bridge.verify.notes import encode64
 
-#: The longest header, in bytes.
-LONGEST = 2048
 #: Bodies are padded to a multiple of this many bytes, so that lengths say little.
 PADDING = 256
 _NONCE = 12
 
 
-class Kind(StrEnum):
-    """What a record is about. The table in docs/ledger.md has the fields of each."""
-
-    GENESIS = "genesis"
-    CERTIFICATE = "certificate"
-    EPOCH = "epoch"
-    MESSAGE = "message"
-    MEDIA = "media"
-    UNDECRYPTABLE = "undecryptable"
-    LATE = "late"
-    MEMBERSHIP = "membership"
-    STATE = "state"
-    EVENT = "event"
-    VERDICT = "verdict"
-    DEBT = "debt"
-    OUTCOME = "outcome"
-    POLICY = "policy"
-    GAP = "gap"
-    BRAKE = "brake"
-    NOTE = "note"
-    VIEW = "view"
-
-
-#: Kinds whose body is not sealed to the custodians: it says nothing about anyone.
-PLAIN = frozenset({Kind.GENESIS, Kind.CERTIFICATE, Kind.EPOCH})
-#: Kinds that say that an event was served: verdicts and debts are about one of these.
-EVENTS = frozenset(
-    {Kind.MESSAGE, Kind.MEDIA, Kind.UNDECRYPTABLE, Kind.LATE, Kind.MEMBERSHIP, Kind.STATE,
-     Kind.EVENT}
-)  # fmt: skip
-#: Header fields that every record has.
-ALWAYS = frozenset({"v", "kind", "rid", "t", "len", "sha256"})
-#: Header fields that a record of each kind may have besides.
-MAY = {
-    Kind.GENESIS: frozenset[str](),
-    Kind.CERTIFICATE: frozenset({"bucket"}),
-    Kind.EPOCH: frozenset({"bucket", "commit"}),
-    **{
-        kind: frozenset({"bucket", "epoch", "kc", "ref", "room", "sender", "event", "class"})
-        for kind in EVENTS
-    },
-    Kind.VERDICT: frozenset(
-        {"bucket", "epoch", "kc", "ref", "room", "sender", "event", "class", "action", "rule",
-         "referrals", "revision"}
-    ),
-    Kind.DEBT: frozenset({"bucket", "epoch", "kc", "ref", "room", "event", "class", "effect"}),
-    Kind.MEDIA: frozenset({"bucket", "epoch", "kc", "ref"}),
-    Kind.OUTCOME: frozenset({"bucket", "epoch", "kc", "ref", "effect", "status"}),
-    Kind.POLICY: frozenset({"bucket", "epoch", "kc", "revision"}),
-    Kind.GAP: frozenset({"bucket", "epoch", "kc", "room"}),
-    Kind.BRAKE: frozenset({"bucket", "epoch", "kc", "room", "status"}),
-    Kind.NOTE: frozenset({"bucket", "epoch", "kc"}),
-    Kind.VIEW: frozenset({"bucket", "epoch", "kc"}),
-}  # fmt: skip
-# A message that was judged and found clean carries its verdict itself.
-for _kind in (Kind.MESSAGE, Kind.LATE):
-    MAY[_kind] = MAY[_kind] | {"action", "revision"}
-
-_SEAL = frozenset({"bucket", "epoch", "kc"})
-#: Header fields that a record of each kind has besides in any case. (`ref` is step 10's.)
-MUST = {
-    Kind.GENESIS: frozenset[str](),
-    Kind.CERTIFICATE: frozenset({"bucket"}),
-    Kind.EPOCH: frozenset({"bucket", "commit"}),
-    **{kind: _SEAL | {"room", "sender", "event", "class"} for kind in EVENTS},
-    Kind.VERDICT: _SEAL | {"room", "sender", "event", "class", "action", "revision"},
-    Kind.DEBT: _SEAL | {"room", "event", "effect"},
-    Kind.MEDIA: _SEAL,
-    Kind.OUTCOME: _SEAL | {"effect", "status"},
-    Kind.POLICY: _SEAL | {"revision"},
-    Kind.GAP: _SEAL | {"room"},
-    Kind.BRAKE: _SEAL | {"status"},
-    Kind.NOTE: _SEAL,
-    Kind.VIEW: _SEAL,
-}
-
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-Header = dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,20 +57,6 @@ class Record:
 def new_rid() -> Rid:
     """Make a record's name."""
     return Rid(secrets.token_hex(16))
-
-
-def encode_header(header: Header) -> bytes:
-    """Encode as RFC 8785 has it, given ASCII keys and only strings and integers.
-
-    Raises:
-        LedgerError: it is longer than a header may be.
-    """
-    raw = _encode(header)
-    if len(raw) > LONGEST:
-        raise LedgerError(
-            f"a record's header would be {len(raw)} bytes long; {LONGEST} is the most"
-        )
-    return raw
 
 
 def finish(header: Header, body: bytes) -> Record:
@@ -197,6 +102,20 @@ def tag_info(origin: str, bucket: str, rid: str, custodian: str) -> bytes:
     """Bind a sealed tag key to its place."""
     return b"\n".join(
         (FORMAT + b"/tags", origin.encode(), bucket.encode(), rid.encode(), custodian.encode())
+    )
+
+
+def review_info(origin: str, bucket: str, rid: str, reviewers: str) -> bytes:
+    """Bind the sealed keys of a flagged record to it."""
+    return b"\n".join(
+        (FORMAT + b"/review", origin.encode(), bucket.encode(), rid.encode(), reviewers.encode())
+    )
+
+
+def hold_info(origin: str, hold: str, bucket: str, custodian: str) -> bytes:
+    """Bind what a custodian saved of a bucket for a hold to both."""
+    return b"\n".join(
+        (FORMAT + b"/hold", origin.encode(), hold.encode(), bucket.encode(), custodian.encode())
     )
 
 

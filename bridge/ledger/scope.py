@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bridge.errors import UsageError
 from bridge.ledger.opening import Reader
-from bridge.ledger.record import PLAIN, Header, Kind
+from bridge.verify.headers import PLAIN, Header, Kind
 
 #: Words whose value is compared with a clear field of the header.
 _CLEAR = {"rule": "rule", "action": "action", "rid": "rid", "kind": "kind", "class": "class"}

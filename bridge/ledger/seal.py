@@ -11,13 +11,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bridge.ledger.checkpoint import encode64
 from bridge.ledger.keys import Certificates, Recipient, bucket_of, month_of
 from bridge.ledger.record import (
-    PLAIN,
     Draft,
-    Header,
-    Kind,
     Record,
     close,
     commitment,
@@ -25,15 +21,20 @@ from bridge.ledger.record import (
     finish,
     half,
     new_rid,
+    review_info,
     start,
     tag,
     tag_info,
 )
 from bridge.model import Ms, Rid
+from bridge.verify.headers import PLAIN, Header, Kind
+from bridge.verify.notes import encode64
 
 #: An epoch ends after this many records or this long, whichever comes first.
 EPOCH_RECORDS = 1024
 EPOCH_MS = 15 * 60 * 1000
+#: Kinds that no fact becomes.
+MADE_HERE = frozenset({Kind.GENESIS, Kind.CERTIFICATE, Kind.EPOCH, Kind.REVIEW})
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class _Epoch:
     ends: Ms
     secrets: tuple[bytes, ...] = field(repr=False)
     left: int = EPOCH_RECORDS
+    #: What was sealed under it.
+    rids: set[Rid] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +59,20 @@ class Sealer:
     """Seals drafts to the custodians. One per log; not for use by two threads at once."""
 
     def __init__(
-        self, origin: str, certificates: Certificates, *, tag_keys: Mapping[str, bytes]
+        self,
+        origin: str,
+        certificates: Certificates,
+        *,
+        tag_keys: Mapping[str, bytes],
+        reviewers: Certificates | None = None,
     ) -> None:
-        """Seal for the log *origin*; *tag_keys* are those of the buckets that it has open."""
+        """Seal for the log *origin*; *tag_keys* are those of the buckets that it has open.
+
+        *reviewers* are those who may read flagged records without the custodians, if any.
+        """
         self._origin = origin
         self._certificates = certificates
+        self._reviewers = reviewers
         self._tag_keys = dict(tag_keys)
         self._epochs: dict[str, _Epoch] = {}
 
@@ -78,8 +90,11 @@ class Sealer:
         records: list[Record] = []
         opened: dict[str, bytes] = {}
         for draft in drafts:
-            if draft.kind in PLAIN:
+            if draft.kind in MADE_HERE:
                 raise ValueError(f"{draft.kind} records are made here, not asked for")
+            if draft.kind in PLAIN:
+                records.append(finish(start(draft, at), draft.body))
+                continue
             bucket = bucket_of(draft.retention, at)
             epoch = self._epochs.get(bucket)
             if epoch is None or epoch.left == 0 or at >= epoch.ends:
@@ -89,8 +104,28 @@ class Sealer:
                     records.append(self._open_bucket(bucket, recipients, at))
                 epoch = self._begin(bucket, recipients, at, records)
             epoch.left -= 1
+            epoch.rids.add(draft.rid)
             records.append(self._close(draft, bucket, epoch, at))
         return Sealed(records=tuple(records), tag_keys=opened)
+
+    def review(self, rid: Rid, at: Ms) -> Record | None:
+        """Seal the keys of one record to the reviewers, while its epoch is open.
+
+        None where there are no reviewers, or the epoch has ended: then only custodians can.
+
+        Raises:
+            NoCertificate: the reviewers have no key for its bucket.
+        """
+        found = ((b, e) for b, e in self._epochs.items() if rid in e.rids)
+        bucket, epoch = next(found, ("", None))
+        if self._reviewers is None or epoch is None:
+            return None
+        (reviewers,) = self._reviewers.recipients(bucket[: -len("-2026-11")], at)
+        name = reviewers.certificate.custodian
+        halves = b"".join(half(one, rid) for one in epoch.secrets)
+        sealed = reviewers.seal(halves, review_info(self._origin, bucket, rid, name))
+        draft = Draft(kind=Kind.REVIEW, rid=new_rid(), retention="")
+        return finish({**start(draft, at), "bucket": bucket, "ref": rid}, sealed)
 
     def forget(self, at: Ms) -> None:
         """Drop the secrets of every epoch, and the tag key of every month, that ended by *at*."""

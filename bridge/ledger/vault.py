@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bridge.errors import CannotOpen, LedgerError
-from bridge.ledger import FORMAT
-from bridge.ledger.checkpoint import decode64, encode64
 from bridge.ledger.keys import Custodian
+from bridge.verify.headers import FORMAT
+from bridge.verify.notes import decode64, encode64
 
 SHARE_BYTES = 32
 #: RFC 9106's second recommended setting: 64 MiB, three passes, four lanes.

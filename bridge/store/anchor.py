@@ -9,9 +9,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from bridge.errors import LedgerError, StoreBehind
-from bridge.ledger.checkpoint import parse
+from bridge.errors import StoreBehind
 from bridge.store.book import Book
+from bridge.verify import Unsound
+from bridge.verify.notes import parse
 
 
 def keep_anchor(path: Path, note: str) -> None:
@@ -43,7 +44,7 @@ def compare(anchor: Path, path: Path, book: Book, kept_at: Callable[[int], str |
     verifier = book.identity.verifier
     try:
         kept = parse(anchor.read_text(encoding="utf-8"), verifier)
-    except LedgerError as exc:
+    except Unsound as exc:
         raise StoreBehind(f"The anchor {anchor} cannot be believed: {exc}.") from None
     note = kept_at(kept.size)
     if note is None or parse(note, verifier) != kept:

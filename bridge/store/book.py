@@ -5,7 +5,7 @@ Never keeps anything durable itself; the store that calls it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,13 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bridge import __version__
 from bridge.errors import StoreError
-from bridge.ledger.checkpoint import Checkpoint, Verifier, encode64
+from bridge.facts import Decided, Fact, Performed, Seen
 from bridge.ledger.facts import Memory, Owed, drafts, effect_name
 from bridge.ledger.keys import Certificates
-from bridge.ledger.merkle import Frontier, Tile, Tiler, leaf_hash
-from bridge.ledger.record import Draft, Kind, Record
+from bridge.ledger.record import Draft, Record
 from bridge.ledger.seal import Sealer
-from bridge.model import Cursor, Decided, EventId, Fact, Ms, Performed, Rid, RoomClass, Seen, key
+from bridge.model import Action, Cursor, EventId, Ms, Rid, RoomClass, Verdict, key
+from bridge.verify.headers import Kind
+from bridge.verify.notes import Checkpoint, Verifier, encode64
+from bridge.verify.tree import Frontier, Tile, Tiler, leaf_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Identity:
     custodians: Mapping[str, bytes]
     #: Room class → retention class.
     retention: Mapping[RoomClass, str]
+    #: Who may read flagged records without the custodians; None for nobody.
+    reviewers: Certificates | None = None
 
     @property
     def verifier(self) -> Verifier:
@@ -87,7 +91,12 @@ class Book:
         """Continue a ledger at its right edge."""
         self.identity = identity
         self.frontier, self.tiler = frontier, tiler
-        self._sealer = Sealer(identity.origin, identity.certificates, tag_keys=tag_keys)
+        self._sealer = Sealer(
+            identity.origin,
+            identity.certificates,
+            tag_keys=tag_keys,
+            reviewers=identity.reviewers,
+        )
 
     def write(
         self, batches: Iterable[tuple[Sequence[Fact], Cursor | None]], memory: Memory, now: Ms
@@ -104,10 +113,20 @@ class Book:
                 sealed = self._sealer.seal(own, now)
                 page.tag_keys |= sealed.tag_keys
                 self._add(page, sealed.records)
+                self._add(page, self._for_review(fact, own, now))
                 page.facts.append(fact)
             page.cursor = cursor or page.cursor
         self._sealer.forget(now)
         return page
+
+    def _for_review(self, fact: Fact, own: Sequence[Draft], now: Ms) -> Iterator[Record]:
+        """What the reviewers need to read a flagged message and the verdict on it."""
+        if not isinstance(fact, Decided) or not is_flagged(fact.verdict):
+            return
+        verdict = own[0]
+        for rid in (Rid(str(verdict.fields["ref"])), verdict.rid):
+            if (record := self._sealer.review(rid, now)) is not None:
+                yield record
 
     def _about(self) -> dict[str, object]:
         return {**_named(self.identity), "software": f"bluelamp {__version__}"}
@@ -122,6 +141,11 @@ class Book:
     def checkpoint(self) -> Checkpoint:
         """Return what the ledger says of itself now."""
         return Checkpoint(self.identity.origin, self.frontier.size, self.frontier.root())
+
+
+def is_flagged(verdict: Verdict) -> bool:
+    """Say whether people may have to look at a message."""
+    return verdict.action is not Action.ALLOW or bool(verdict.referrals)
 
 
 def _named(identity: Identity) -> dict[str, object]:

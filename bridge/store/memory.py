@@ -8,31 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bridge.facts import Braked, Decided, Fact, Performed, Seen
 from bridge.ledger.facts import Owed
-from bridge.ledger.merkle import Frontier, Tile, Tiler
 from bridge.ledger.record import Record
-from bridge.ledger.verify import Row
-from bridge.model import (
-    FINAL,
-    Action,
-    Braked,
-    Cursor,
-    Debt,
-    Decided,
-    EventId,
-    Fact,
-    Kind,
-    Message,
-    Ms,
-    Performed,
-    Rid,
-    RoomId,
-    Seen,
-    key,
-)
+from bridge.model import FINAL, Action, Cursor, Debt, EventId, Kind, Message, Ms, Rid, RoomId, key
 from bridge.ports import Clock, Head, Known
 from bridge.store.book import Book, Identity, Page
 from bridge.store.sqlite import WAITING_MS
+from bridge.verify.steps import Row
+from bridge.verify.tree import Frontier, Tile, Tiler
 
 
 class MemoryStore:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge.errors import StoreError
-from bridge.ledger.verify import Row
 from bridge.store.sql import statements
+from bridge.verify.steps import Row
 
 SQL = statements("ledger.sql")
 _READ_ROWS = 512

@@ -16,25 +16,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bridge.errors import BridgeError, StoreError, StoreLocked
+from bridge.facts import Braked, Decided, Fact, Performed, Seen
 from bridge.ledger.facts import Owed, decode_effect, encode_effect
 from bridge.ledger.keys import month_of
-from bridge.ledger.merkle import HASH, Frontier, Tiler
 from bridge.model import (
     FINAL,
     Action,
-    Braked,
     Cursor,
     Debt,
-    Decided,
     EventId,
-    Fact,
     Kind,
     Message,
     Ms,
-    Performed,
     Rid,
     RoomId,
-    Seen,
     UserId,
     key,
 )
@@ -42,6 +37,7 @@ from bridge.ports import Clock, Head, Known
 from bridge.store.anchor import compare, keep_anchor
 from bridge.store.book import Book, Identity, Page, begun_alike
 from bridge.store.sql import statements
+from bridge.verify.tree import HASH, Frontier, Tiler
 
 SQL = statements("ledger.sql")
 #: What could not be read is tried again for this long.
@@ -74,8 +70,8 @@ class SqliteStore:
             self._db = _connect(path)
             if not self._one("is_new")[0] and self._one("version")[0] < 1:
                 self._script("upgrade_1")
-            self._script("schema")
-            self._script("stamp")
+            # All or nothing: tables without a version would be taken for an older ledger's.
+            self._script("begin", "schema", "stamp", "commit")
             self._book = self._open_book()
             if anchor is not None:
                 compare(anchor, path, self._book, self._kept_at)
@@ -161,8 +157,8 @@ class SqliteStore:
     def _run(self, name: str, *values: Any) -> None:
         self._db.execute(SQL[name], values)
 
-    def _script(self, name: str) -> None:
-        self._db.executescript(SQL[name])
+    def _script(self, *names: str) -> None:
+        self._db.executescript("\n".join(SQL[name] for name in names))
 
     def _one(self, name: str, *values: Any) -> Any:
         return self._db.execute(SQL[name], values).fetchone()

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 from bridge.cli.main import main
 from bridge.enforce import Enforcer
+from bridge.facts import Decided, Fact, Performed
 from bridge.ledger.facts import effect_name
-from bridge.model import Cursor, Debt, Decided, EventId, Fact, Performed, key
+from bridge.model import Cursor, Debt, EventId, key
 from bridge.store.sqlite import SqliteStore
 
 

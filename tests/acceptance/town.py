@@ -16,11 +16,11 @@ from bridge.demo.force import BOT
 from bridge.demo.officer import Officer
 from bridge.demo.stage import Stage
 from bridge.ledger.opening import Reader
-from bridge.ledger.record import Header
 from bridge.ledger.scope import Scope
 from bridge.model import EventId, Message, RoomId
 from bridge.reading import check_ledger, open_vault, opened
 from bridge.secret import read_secret
+from bridge.verify.headers import Header
 
 #: Letters of plates: none of those that a registration never has.
 _LETTERS = "ABCDEFGHJKLMNOPRSTUVWXY"

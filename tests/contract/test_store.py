@@ -9,21 +9,16 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import NoCertificate, StoreBehind, StoreLocked
+from bridge.facts import Braked, Decided, Noted, Performed, PolicyLoaded, Seen
 from bridge.model import (
     Action,
-    Braked,
     Copy,
     Cursor,
-    Decided,
     EventId,
     Kind,
-    Noted,
     Outcome,
-    Performed,
-    PolicyLoaded,
     Redact,
     RoomClass,
-    Seen,
     Status,
     Verdict,
     key,

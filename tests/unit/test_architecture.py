@@ -20,8 +20,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: stand on its own line here. Nothing is allowed that is not used.
 KNOWS = {
     # the words of the house
-    "errors": "",
+    "verify": "",
+    "errors": "verify",
     "model": "",
+    "facts": "model",
     "log": "",
     "nodes": "errors",
     "secret": "errors",
@@ -29,28 +31,28 @@ KNOWS = {
     # what is said, what is allowed, what is remembered, who is who
     "detect": "",
     "policy": "errors model nodes detect",
-    "ledger": "errors model",
+    "ledger": "verify errors model facts",
     "register": "errors model nodes",
     # what the inside asks of the outside
-    "ports": "model",
+    "ports": "model facts",
     # the way of one message
     "texts": "model detect policy ports",
-    "pipeline": "model policy ports",
+    "pipeline": "model facts policy ports",
     "enforce": "errors model ports texts",
-    "settle": "model ports enforce",
-    "sweep": "model ledger ports pipeline settle",
+    "settle": "model facts ports enforce",
+    "sweep": "model facts ledger ports pipeline settle",
     # the outside; each knows nothing of the other, nor of the way
     "matrix": "errors model secret register ports",
-    "store": "errors model ledger ports",
+    "store": "verify errors model facts ledger ports",
     "coverage": "errors model matrix",
     # putting it together
-    "config": "errors model nodes secret policy ledger register store",
-    "app": "errors model control policy register ports texts pipeline enforce settle sweep "
+    "config": "verify errors model nodes secret policy ledger register store",
+    "app": "errors model facts control policy register ports texts pipeline enforce settle sweep "
     "matrix store coverage config",
-    "reading": "errors model secret ledger ports store config",
-    "demo": "errors model secret control ledger matrix config app reading",
-    "cli": "errors model log secret control detect policy ledger register matrix store coverage "
-    "config app reading demo",
+    "reading": "verify errors model facts secret ledger ports store config",
+    "demo": "verify errors model secret control ledger matrix config app reading",
+    "cli": "verify errors model facts log secret control detect policy ledger register matrix store "
+    "coverage config app reading demo",
     "__main__": "cli",
 }
 PLACE = {part: place for place, part in enumerate(KNOWS)}
@@ -61,7 +63,18 @@ KNOWN_BACKWARD: set[tuple[str, str]] = set()
 KNOWN_LONG = {"store/sqlite.py"}
 
 #: These have no clock, file, socket, log or chance of their own, and do not wait.
-PURE = {"errors", "model", "nodes", "detect", "policy", "ledger", "register", "ports"}
+PURE = {
+    "verify",
+    "errors",
+    "model",
+    "facts",
+    "nodes",
+    "detect",
+    "policy",
+    "ledger",
+    "register",
+    "ports",
+}
 IMPURE = {
     "aiohttp", "asyncio", "fcntl", "glob", "http", "logging", "nio", "os", "pathlib", "random",
     "requests", "select", "shutil", "signal", "socket", "sqlite3", "structlog", "subprocess", "sys",
@@ -76,7 +89,7 @@ MAKES_KEYS = {"ledger"}
 #: Where a library is at home; its errors and types go no further.
 HOMES = {
     "aiohttp": {"matrix"},
-    "cryptography": {"ledger", "matrix", "store", "config"},
+    "cryptography": {"verify", "ledger", "matrix", "store", "config"},
     "google": set[str](),
     "nio": {"matrix"},
     "re2": {"detect"},

@@ -23,9 +23,9 @@ from bridge import config as configuration
 from bridge.cli.main import cli
 from bridge.config import load_config, load_policies
 from bridge.errors import ConfigError
-from bridge.ledger.checkpoint import encode64
 from bridge.ledger.keys import Custodian
 from bridge.model import Moment, Queue, RoomClass
+from bridge.verify.notes import encode64
 
 TOP = Path(__file__).parents[2]
 DOCUMENTS = sorted(

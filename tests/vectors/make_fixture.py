@@ -22,9 +22,9 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from bridge.ledger.checkpoint import encode64
 from bridge.ledger.vault import SHARE_BYTES, lock
 from bridge.store.sqlite import SqliteStore
+from bridge.verify.notes import encode64
 from tests.making import Hands, custodian, identity
 from tests.unit.ledger.forging import KEY, VERIFIER, play
 

@@ -15,11 +15,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bridge.errors import StoreError
-from bridge.ledger.checkpoint import decode64
+from bridge.facts import Noted
 from bridge.ledger.keys import Bundle, Certificates
-from bridge.model import Cursor, Noted
+from bridge.model import Cursor
 from bridge.store.book import Identity
 from bridge.store.sqlite import SqliteStore
+from bridge.verify.notes import decode64
 from tests.making import ORIGIN, RETENTION, Hands
 
 

@@ -11,28 +11,17 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bridge.ledger.checkpoint import Checkpoint, Verifier, encode64
-from bridge.ledger.merkle import Frontier, Tiler, leaf_hash, root_of
-from bridge.ledger.record import Header
-from bridge.ledger.verify import Evidence, Report, Row, verify
+from bridge.facts import Braked, Decided, Fact, Missed, Noted, Performed, PolicyLoaded, Seen
 from bridge.model import (
     Action,
-    Braked,
     Copy,
     Cursor,
-    Decided,
-    Fact,
     Gap,
     Kind,
-    Missed,
     Ms,
-    Noted,
     Outcome,
-    Performed,
-    PolicyLoaded,
     Redact,
     RoomClass,
-    Seen,
     Status,
     Verdict,
     key,
@@ -40,6 +29,10 @@ from bridge.model import (
 from bridge.ports import Store
 from bridge.store.memory import MemoryStore
 from bridge.store.reader import SqliteReader
+from bridge.verify.headers import Header
+from bridge.verify.notes import Checkpoint, Verifier, encode64
+from bridge.verify.steps import Evidence, Report, Row, verify
+from bridge.verify.tree import Frontier, Tiler, leaf_hash, root_of
 from tests.making import NOON, ORIGIN, SECURE, SOCIAL, Hands, say
 
 #: The key of the ledgers that `tests.making.identity` makes.

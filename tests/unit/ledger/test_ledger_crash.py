@@ -13,26 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bridge.errors import LedgerError, StoreError
-from bridge.ledger.checkpoint import parse
-from bridge.model import (
-    Cursor,
-    Decided,
-    EventId,
-    Fact,
-    Ms,
-    Noted,
-    Outcome,
-    Performed,
-    Redact,
-    RoomClass,
-    Seen,
-    Status,
-    key,
-)
+from bridge.errors import StoreError
+from bridge.facts import Decided, Fact, Noted, Performed, Seen
+from bridge.model import Cursor, EventId, Ms, Outcome, Redact, RoomClass, Status, key
 from bridge.ports import Store
 from bridge.store.memory import MemoryStore
 from bridge.store.sqlite import SqliteStore
+from bridge.verify import Unsound
+from bridge.verify.notes import parse
 from tests.making import SOCIAL, Hands, custodian, identity, say
 from tests.unit.ledger.appending import open_in
 from tests.unit.ledger.forging import MOVE, STRANGER, VERIFIER, dice, of_file, of_memory
@@ -253,5 +241,5 @@ async def test_an_anchor_that_is_no_checkpoint_is_not_believed(tmp_path: Path) -
     note = (tmp_path / "checkpoint").read_text(encoding="utf-8")
     for wrong in ("", note + "garbage\n", note.replace("\n", "\n9", 1)):
         (tmp_path / "checkpoint").write_text(wrong, encoding="utf-8")
-        with pytest.raises((StoreError, LedgerError)):
+        with pytest.raises((StoreError, Unsound)):
             sqlite(tmp_path)

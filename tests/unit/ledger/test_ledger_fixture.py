@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 
 from bridge.errors import CannotOpen
-from bridge.ledger.checkpoint import Verifier, decode64, parse
+from bridge.facts import Noted
 from bridge.ledger.keys import Custodian
 from bridge.ledger.opening import Reader
 from bridge.ledger.vault import unlock
-from bridge.model import Ms, Noted
+from bridge.model import Ms
 from bridge.store.sqlite import SqliteStore
+from bridge.verify.notes import Verifier, decode64, parse
 from tests.making import NOON, Hands, identity
 from tests.unit.ledger.forging import Ledger, decode, of_file
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bridge.ledger.checkpoint import encode64
-from bridge.model import Noted
+from bridge.facts import Noted
 from bridge.store.sqlite import SqliteStore
+from bridge.verify.notes import encode64
 from tests.making import Hands, custodian, identity
 from tests.unit.ledger.forging import KEY, WORDS, play
 

@@ -9,21 +9,20 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bridge.errors import CannotOpen, LedgerError
-from bridge.ledger import FORMAT
-from bridge.ledger.checkpoint import decode64, encode64
+from bridge.errors import CannotOpen
 from bridge.ledger.keys import (
-    OVERHEAD,
     Bundle,
-    Certificate,
     Certificates,
     Custodian,
-    Signed,
     bucket_of,
     month_bounds,
 )
 from bridge.ledger.vault import SHARE_BYTES, lock, unlock
 from bridge.model import Ms
+from bridge.verify import Unsound
+from bridge.verify.headers import FORMAT
+from bridge.verify.notes import decode64, encode64
+from bridge.verify.papers import OVERHEAD, Certificate, Signed
 from tests.making import NOON, custodian
 from tests.unit.ledger.forging import encode
 
@@ -81,12 +80,12 @@ def test_what_is_sealed_to_a_bucket_opens_with_its_key_and_info_only() -> None:
 
 
 def test_certificates_of_another_identity_are_refused() -> None:
-    with pytest.raises(LedgerError, match="not by the identity"):
+    with pytest.raises(Unsound, match="not by the identity"):
         Certificates([PSD.bundle()], pinned={"psd": IM.public})
-    with pytest.raises(LedgerError, match="not by the identity"):
+    with pytest.raises(Unsound, match="not by the identity"):
         Certificates([PSD.bundle()], pinned={"im": IM.public})
     posing = msgspec.structs.replace(PSD.bundle(), identity=encode64(IM.public))
-    with pytest.raises(LedgerError, match="not signed by its custodian"):
+    with pytest.raises(Unsound, match="not signed by its custodian"):
         Certificates([posing], pinned={"psd": IM.public})
 
 
@@ -104,7 +103,7 @@ def with_certificate(bundle: Bundle, **changes: str | int) -> Bundle:
      ("expires", 2**52), ("key", encode64(bytes(1216))), ("custodian", "im")],
 )  # fmt: skip
 def test_a_tampered_certificate_is_refused(name: str, value: str | int) -> None:
-    with pytest.raises(LedgerError, match="not signed by its custodian"):
+    with pytest.raises(Unsound, match="not signed by its custodian"):
         Certificates([with_certificate(PSD.bundle(), **{name: value})], pinned={"psd": PSD.public})
 
 
@@ -112,7 +111,7 @@ def test_a_tampered_certificate_is_refused(name: str, value: str | int) -> None:
 def test_a_certificate_without_a_signature_is_refused(signature: str) -> None:
     first = msgspec.structs.replace(PSD.bundle().certificates[0], signature=signature)
     bundle = msgspec.structs.replace(PSD.bundle(), certificates=(first,))
-    with pytest.raises(LedgerError):
+    with pytest.raises(Unsound):
         Certificates([bundle], pinned={"psd": PSD.public})
 
 
@@ -124,7 +123,7 @@ def signed_by_psd(text: bytes) -> Signed:
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"custodian":"psd","surplus":1}'])
 def test_a_signed_text_that_is_no_certificate_is_refused(text: bytes) -> None:
-    with pytest.raises(LedgerError, match="not in the form"):
+    with pytest.raises(Unsound, match="not in the form"):
         signed_by_psd(text).check(PSD.public)
 
 
@@ -132,7 +131,7 @@ def test_a_custodian_certifies_in_no_name_but_their_own() -> None:
     given = msgspec.json.decode(PSD.bundle().certificates[0].certificate, type=Certificate)
     other = signed_by_psd(encode(msgspec.structs.replace(given, custodian="im")))
     bundle = msgspec.structs.replace(PSD.bundle(), certificates=(other,))
-    with pytest.raises(LedgerError, match="in the name of 'im'"):
+    with pytest.raises(Unsound, match="in the name of 'im'"):
         Certificates([bundle], pinned={"psd": PSD.public})
 
 
@@ -186,5 +185,5 @@ def test_a_damaged_vault_says_so(vault: bytes) -> None:
         encode({**outside, "salt": ""}),
         encode({**outside, "nonce": ""}),
     ):  # fmt: skip
-        with pytest.raises(LedgerError):
+        with pytest.raises(Unsound):
             unlock(raw, PASSPHRASE, SHARE)

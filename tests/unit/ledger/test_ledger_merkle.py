@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.ledger.merkle import HASH, WIDTH, Frontier, Tile, Tiler, leaf_hash, node_hash, root_of
+from bridge.verify.tree import HASH, WIDTH, Frontier, Tile, Tiler, leaf_hash, node_hash, root_of
 
 #: The inputs and roots of the reference implementation of RFC 6962 (certificate-transparency,
 #: merkletree tests); every transparency log is tested with them.

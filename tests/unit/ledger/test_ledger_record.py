@@ -8,24 +8,11 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import CannotOpen, LedgerError
-from bridge.ledger.record import (
-    LONGEST,
-    MAY,
-    MUST,
-    PADDING,
-    PLAIN,
-    Header,
-    Kind,
-    close,
-    encode_header,
-    half,
-    new_rid,
-    open_body,
-    record_key,
-    tag,
-)
+from bridge.errors import CannotOpen
+from bridge.ledger.record import PADDING, close, half, new_rid, open_body, record_key, tag
 from bridge.model import Rid
+from bridge.verify import Unsound
+from bridge.verify.headers import LONGEST, MAY, MUST, PLAIN, Header, Kind, encode_header
 from tests.making import ORIGIN
 
 KEYS = st.text(st.characters(max_codepoint=0x7E, min_codepoint=0x21), min_size=1, max_size=12)
@@ -59,7 +46,7 @@ def test_a_header_is_spelt_again_as_it_was_read(header: Header) -> None:
 def test_a_header_has_an_end() -> None:
     room = LONGEST - len(encode_header({"rule": ""}))
     assert len(encode_header({"rule": "x" * room})) == LONGEST
-    with pytest.raises(LedgerError, match="2049 bytes long"):
+    with pytest.raises(Unsound, match="2049 bytes long"):
         encode_header({"rule": "x" * (room + 1)})
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from bridge.errors import UsageError
 from bridge.ledger.opening import Reader
-from bridge.ledger.record import Header
 from bridge.ledger.scope import Scope, parse_scope
 from bridge.ledger.seal import Sealer
 from bridge.model import Ms
+from bridge.verify.headers import Header
 from tests.making import NOON, ORIGIN, custodian
 from tests.unit.ledger.forging import decode
 from tests.unit.ledger.test_ledger_seal import certificates, note

@@ -11,9 +11,10 @@ import pytest
 from bridge.errors import CannotOpen, LedgerError, NoCertificate
 from bridge.ledger.keys import Certificates, Custodian
 from bridge.ledger.opening import Reader
-from bridge.ledger.record import Draft, Header, Kind, Record, half, new_rid, open_body
+from bridge.ledger.record import Draft, Record, half, new_rid, open_body
 from bridge.ledger.seal import EPOCH_MS, EPOCH_RECORDS, Sealer
 from bridge.model import Ms, Rid
+from bridge.verify.headers import Header, Kind
 from tests.making import NOON, ORIGIN, custodian
 from tests.unit.ledger.forging import decode
 

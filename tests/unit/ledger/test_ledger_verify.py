@@ -17,13 +17,14 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bridge.ledger import FORMAT, verify
-from bridge.ledger.checkpoint import Checkpoint, Verifier, encode64
-from bridge.ledger.keys import Certificate, Signed
-from bridge.ledger.merkle import WIDTH
-from bridge.ledger.verify import Evidence, Row
 from bridge.store.memory import MemoryStore
 from bridge.store.sqlite import SqliteStore
+from bridge.verify import steps as verify
+from bridge.verify.headers import FORMAT
+from bridge.verify.notes import Checkpoint, Verifier, encode64
+from bridge.verify.papers import Certificate, Signed
+from bridge.verify.steps import Evidence, Row
+from bridge.verify.tree import WIDTH
 from tests.making import ORIGIN, Hands, custodian, identity
 from tests.unit.ledger.forging import (
     KEY,

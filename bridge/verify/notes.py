@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from bridge.errors import LedgerError
+from bridge.verify import Unsound
 
 _ED25519 = b"\x01"
 _KEY_ID = 4
@@ -32,14 +32,14 @@ def decode64(text: str) -> bytes:
     """Decode standard base64, and accept one spelling only.
 
     Raises:
-        LedgerError: it is not base64 or not the canonical spelling.
+        Unsound: it is not base64 or not the canonical spelling.
     """
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise LedgerError(f"{text[:20]!r} is not base64") from None
+        raise Unsound(f"{text[:20]!r} is not base64") from None
     if encode64(raw) != text:
-        raise LedgerError(f"{text[:20]!r} is not canonical base64")
+        raise Unsound(f"{text[:20]!r} is not canonical base64")
     return raw
 
 
@@ -53,7 +53,7 @@ class Verifier:
     def __post_init__(self) -> None:
         """Refuse a name that a signed note could not tell from what stands beside it."""
         if not self.name or "+" in self.name or any(c.isspace() for c in self.name):
-            raise LedgerError(f"a ledger cannot be named {self.name!r}: no spaces and no plus")
+            raise Unsound(f"a ledger cannot be named {self.name!r}: no spaces and no plus")
 
     @property
     def key_id(self) -> bytes:
@@ -69,16 +69,16 @@ class Verifier:
         """Read a vkey line.
 
         Raises:
-            LedgerError: it is not one, or not of an Ed25519 key.
+            Unsound: it is not one, or not of an Ed25519 key.
         """
         name, plus, rest = vkey.strip().partition("+")
         key_id, plus2, key = rest.partition("+")
         raw = decode64(key) if plus and plus2 else b""
         if not name or len(raw) != 33 or raw[:1] != _ED25519:
-            raise LedgerError("this is not the verifier key of an Ed25519 log")
+            raise Unsound("this is not the verifier key of an Ed25519 log")
         verifier = cls(name, raw[1:])
         if verifier.key_id.hex() != key_id:
-            raise LedgerError("the key id of this verifier key does not belong to its key")
+            raise Unsound("the key id of this verifier key does not belong to its key")
         return verifier
 
 
@@ -107,18 +107,18 @@ def parse(note: str, verifier: Verifier) -> Checkpoint:
     Lines of other signers (witnesses) are left to whoever knows their keys.
 
     Raises:
-        LedgerError: it is not a checkpoint, is of another log, or the signature is wrong.
+        Unsound: it is not a checkpoint, is of another log, or the signature is wrong.
     """
     text, blank, signatures = note.partition("\n\n")
     lines = text.split("\n")
     if not blank or len(lines) != 3 or not note.endswith("\n"):
-        raise LedgerError("this is not a checkpoint: it needs three lines, a blank and signatures")
+        raise Unsound("this is not a checkpoint: it needs three lines, a blank and signatures")
     origin, size, root = lines
     if origin != verifier.name:
-        raise LedgerError(f"this checkpoint is of another ledger: {origin}")
+        raise Unsound(f"this checkpoint is of another ledger: {origin}")
     checkpoint = Checkpoint(origin, size_of(size), decode64(root))
     if len(checkpoint.root) != 32:
-        raise LedgerError("the checkpoint's root is not 32 bytes long")
+        raise Unsound("the checkpoint's root is not 32 bytes long")
     public = Ed25519PublicKey.from_public_bytes(verifier.key)
     signed = [_signature(line) for line in signatures.removesuffix("\n").split("\n")]
     for name, raw in signed:
@@ -127,19 +127,19 @@ def parse(note: str, verifier: Verifier) -> Checkpoint:
         try:
             public.verify(raw[_KEY_ID:], checkpoint.text().encode())
         except InvalidSignature:
-            raise LedgerError("the signature on this checkpoint is wrong") from None
+            raise Unsound("the signature on this checkpoint is wrong") from None
         return checkpoint
-    raise LedgerError("nobody we know has signed this checkpoint")
+    raise Unsound("nobody we know has signed this checkpoint")
 
 
 def size_of(text: str) -> int:
     """Read the line of a checkpoint that states its size.
 
     Raises:
-        LedgerError: it is not a whole number, spelt in the one way it may be.
+        Unsound: it is not a whole number, spelt in the one way it may be.
     """
     if not (text.isascii() and text.isdigit()) or len(text) > _DIGITS or str(int(text)) != text:
-        raise LedgerError(f"the checkpoint's size {text[:20]!r} is not a whole number")
+        raise Unsound(f"the checkpoint's size {text[:20]!r} is not a whole number")
     return int(text)
 
 
@@ -147,8 +147,8 @@ def _signature(line: str) -> tuple[str, bytes]:
     """Split a signature line into the name and the key id with the signature."""
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not space or not name or "+" in name:
-        raise LedgerError(f"{line[:20]!r} is not the signature line of a note")
+        raise Unsound(f"{line[:20]!r} is not the signature line of a note")
     raw = decode64(encoded)
     if len(raw) <= _KEY_ID:
-        raise LedgerError("a signature of this note is too short to be one")
+        raise Unsound("a signature of this note is too short to be one")
     return name, raw

@@ -26,22 +26,21 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bridge.errors import LedgerError
-from bridge.ledger import VERSION
-from bridge.ledger.checkpoint import Checkpoint, Verifier, encode64, parse, size_of
-from bridge.ledger.keys import OVERHEAD, Certificate, Signed
-from bridge.ledger.merkle import Frontier, Tile, Tiler, leaf_hash
-from bridge.ledger.record import (
+from bridge.verify import Unsound
+from bridge.verify.headers import (
     ALWAYS,
     EVENTS,
     LONGEST,
     MAY,
     MUST,
+    VERSION,
     Header,
     Kind,
     encode_header,
 )
-from bridge.model import Ms
+from bridge.verify.notes import Checkpoint, Verifier, encode64, parse, size_of
+from bridge.verify.papers import OVERHEAD, Certificate, Signed
+from bridge.verify.tree import Frontier, Tile, Tiler, leaf_hash
 
 #: Clocks are set back by this much at most without a complaint.
 TOLERANCE_MS = 120_000
@@ -85,7 +84,7 @@ class Evidence:
     edge: tuple[int, bytes, bytes]
     #: The custodians' pinned identities; empty where none are pinned.
     identities: Mapping[str, bytes]
-    now: Ms
+    now: int
 
 
 @dataclass(slots=True)
@@ -180,7 +179,7 @@ class _Check:
         rid, kind = str(header.get("rid", "")), str(header.get("kind", ""))
         try:
             canonical = len(row.header) <= LONGEST and encode_header(header) == row.header
-        except LedgerError:
+        except Unsound:
             canonical = False
         if not canonical:
             self.fail(1, rid, f"the header of {here} is not spelt in the one way it may be")
@@ -228,7 +227,7 @@ class _Check:
             body = msgspec.json.decode(row.body or b"", type=dict[str, msgspec.Raw])
             stated = Verifier.parse(msgspec.json.decode(body["verifier"], type=str))
             sealed_to = msgspec.json.decode(body["custodians"], type=dict[str, str])
-        except (msgspec.MsgspecError, KeyError, LedgerError):
+        except (msgspec.MsgspecError, KeyError, Unsound):
             self.fail(4, rid, "the genesis does not name the ledger's key and custodians")
             return
         self.custodians = tuple(sealed_to)
@@ -249,7 +248,7 @@ class _Check:
                 self._signed(one)
                 for one in msgspec.json.decode(body["certificates"], type=list[Signed])
             ]
-        except (msgspec.MsgspecError, KeyError, LedgerError) as exc:
+        except (msgspec.MsgspecError, KeyError, Unsound) as exc:
             self.fail(8, rid, f"the certificates of {bucket} do not hold: {exc}")
             return
         if tuple(c.custodian for c in certificates) != self.custodians:
@@ -265,7 +264,7 @@ class _Check:
             return msgspec.json.decode(signed.certificate, type=Certificate)
         name = msgspec.json.decode(signed.certificate, type=Certificate).custodian
         if name not in self.evidence.identities:
-            raise LedgerError(f"nobody has pinned the identity of custodian {name!r}")
+            raise Unsound(f"nobody has pinned the identity of custodian {name!r}")
         return signed.check(self.evidence.identities[name])
 
     def _epoch(self, header: Header, rid: str) -> None:  # (9)
@@ -318,7 +317,7 @@ class _Check:
             return None
         try:
             checkpoint = parse(note, self.verifier)
-        except LedgerError as exc:
+        except Unsound as exc:
             self.fail(step, "", f"{where}: {exc}")
             return None
         if size is not None and checkpoint.size != size:
@@ -373,5 +372,5 @@ def _size_of(note: str) -> int:
     lines = note.split("\n", 2)
     try:
         return size_of(lines[1]) if len(lines) > 2 else 0
-    except LedgerError:
+    except Unsound:
         return 0
