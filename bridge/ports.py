@@ -120,10 +120,10 @@ class Head:
 class Store(Protocol):
     """Where facts are kept, and what follows from them.
 
-    `append` and `checkpoint` are the only ways to change anything. `append` is atomic and durable:
-    once it returns, its facts, its cursor and whatever follows from them (debts, the index of
-    judged events, brakes, what waits for keys) survive a crash and a power cut; if it raises, none
-    of them do and the store must not be used again (fail-stop). Calls may overlap; each is applied
+    `append`, `checkpoint` and `tidy` are the only ways to change anything. `append` is atomic and
+    durable: once it returns, its facts, its cursor and whatever follows from them (debts, the index
+    of judged events, brakes, what waits for keys) survive a crash and a power cut; if it raises,
+    none of them do and the store must not be used again (fail-stop). Calls may overlap; each is applied
     whole, in the order in which they were made.
 
     Raises `StoreError` when the disk is full, damaged or gone, `NoCertificate` when no custodian's
@@ -136,6 +136,10 @@ class Store(Protocol):
 
     async def checkpoint(self) -> str:
         """Sign the tree as it stands and keep the signed note here and at the anchor."""
+        ...
+
+    async def tidy(self) -> bool:
+        """Delete a part of what disposals on record still have to; say whether more is left."""
         ...
 
     async def cursor(self) -> Cursor | None:

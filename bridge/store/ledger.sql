@@ -19,7 +19,7 @@ ALTER TABLE event ADD COLUMN session TEXT NOT NULL DEFAULT '';
 ALTER TABLE event ADD COLUMN idx INTEGER NOT NULL DEFAULT -1;
 
 -- name: stamp
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- name: schema
 CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, header BLOB NOT NULL) STRICT;
@@ -34,9 +34,22 @@ CREATE INDEX IF NOT EXISTS event_source ON event (session, idx) WHERE idx >= 0;
 CREATE INDEX IF NOT EXISTS event_replaces ON event (replaces, at) WHERE replaces IS NOT NULL;
 CREATE TABLE IF NOT EXISTS debt (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, rid TEXT NOT NULL, retention TEXT NOT NULL, message TEXT NOT NULL, sender TEXT NOT NULL, sent_at INTEGER NOT NULL, since INTEGER NOT NULL, effect BLOB NOT NULL, ciphertext BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS waiting (event TEXT PRIMARY KEY, room TEXT NOT NULL, sender TEXT NOT NULL, sent_at INTEGER NOT NULL, doubt TEXT NOT NULL, source BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS event_rid ON event (rid);
+CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY, first INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS case_file (reference TEXT PRIMARY KEY, title TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS hold (rid TEXT PRIMARY KEY, reference TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL, released INTEGER) STRICT;
+CREATE TABLE IF NOT EXISTS kept (hold TEXT NOT NULL, rid TEXT NOT NULL, seq INTEGER, PRIMARY KEY (hold, rid)) STRICT;
+CREATE INDEX IF NOT EXISTS kept_rid ON kept (rid);
+CREATE TABLE IF NOT EXISTS disposal (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT NOT NULL, custodian TEXT NOT NULL, at INTEGER NOT NULL, next INTEGER NOT NULL, end INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS brake (room TEXT PRIMARY KEY) STRICT;
 CREATE TRIGGER IF NOT EXISTS record_is_append_only BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS record_is_kept BEFORE DELETE ON record BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
+
+-- name: empty_wal
+PRAGMA wal_checkpoint(TRUNCATE);
+
+-- name: anything_to_tidy
+SELECT EXISTS (SELECT 1 FROM disposal WHERE done = 0) OR EXISTS (SELECT 1 FROM waiting WHERE sent_at < ?);
 
 -- name: begin
 BEGIN IMMEDIATE;
@@ -80,6 +93,9 @@ SELECT size, note FROM checkpoint ORDER BY size;
 
 -- name: tiles
 SELECT level, idx, hashes FROM tile;
+
+-- name: all_headers
+SELECT seq, header FROM record ORDER BY seq;
 
 -- name: rows
 SELECT record.seq, header, body FROM record LEFT JOIN body USING (seq) WHERE record.seq >= ? ORDER BY record.seq LIMIT ?;

@@ -8,13 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bridge.facts import Braked, Decided, Fact, Performed, Seen
+import msgspec
+
+from bridge.facts import (
+    Braked,
+    Decided,
+    Disposed,
+    Erased,
+    Fact,
+    Held,
+    Performed,
+    Released,
+    Seen,
+)
 from bridge.ledger.facts import Owed
 from bridge.ledger.record import Record
 from bridge.model import FINAL, Action, Cursor, Debt, EventId, Kind, Message, Ms, Rid, RoomId, key
 from bridge.ports import Clock, Head, Known
 from bridge.store.book import Book, Identity, Page
-from bridge.store.sqlite import WAITING_MS
+from bridge.store.disposal import STAY, WAITING_MS
 from bridge.verify.steps import Row
 from bridge.verify.tree import Frontier, Tile, Tiler
 
@@ -35,6 +47,11 @@ class MemoryStore:
         self._waiting: dict[EventId, Message] = {}
         self._sources: dict[tuple[str, int], EventId] = {}
         self._brakes: set[RoomId | None] = set()
+        self._holds: dict[Rid, bool] = {}
+        self._kept: list[tuple[Rid, Rid]] = []
+        #: Buckets that were disposed of, each with the number of records then.
+        self._disposed: dict[str, int] = {}
+        self._erased: set[Rid] = set()
 
     async def append(self, facts: Sequence[Fact], *, cursor: Cursor | None = None) -> None:
         """Record *facts*."""
@@ -68,6 +85,20 @@ class MemoryStore:
                 self._brakes.clear()
             case Braked(room=room, on=False):
                 self._brakes.discard(room)
+            case _:
+                self._follow_disposal(fact)
+
+    def _follow_disposal(self, fact: Fact) -> None:
+        match fact:
+            case Held(rid=rid):
+                self._holds[rid] = True
+            case Released(hold=hold):
+                self._holds[hold] = False
+            case Disposed(bucket=bucket, kept=kept):
+                self._kept += [(hold, rid) for hold, rids in kept for rid in rids]
+                self._disposed[bucket] = len(self.records)
+            case Erased(record=record):
+                self._erased.add(record)
             case _:
                 pass
 
@@ -129,6 +160,23 @@ class MemoryStore:
         """The record of a debt that is not settled, if there is one."""
         return self._debts[key][0] if key in self._debts else None
 
+    async def tidy(self) -> bool:
+        """Forget the events of what was disposed of; its bodies are no longer shown as it is."""
+        gone = {r.rid for seq, r in enumerate(self.records) if self._is_gone(seq, r)}
+        self._events = {e: k for e, k in self._events.items() if k[1].rid not in gone}
+        since = self._clock() - WAITING_MS
+        self._waiting = {e: m for e, m in self._waiting.items() if m.sent_at >= since}
+        return False
+
+    def _is_gone(self, seq: int, record: Record) -> bool:
+        if record.rid in self._erased:
+            return True
+        header = msgspec.json.decode(record.header, type=dict[str, str | int])
+        end = self._disposed.get(str(header.get("bucket", "")), 0)
+        if seq >= end or header["kind"] in STAY:
+            return False
+        return not any(rid == record.rid and self._holds.get(hold) for hold, rid in self._kept)
+
     async def checkpoint(self) -> str:
         """Sign the tree as it stands."""
         checkpoint = self._book.checkpoint()
@@ -179,7 +227,10 @@ class MemoryStore:
 
     def rows(self) -> list[Row]:
         """Every record, as `verify` reads them."""
-        return [Row(seq, r.header, r.body) for seq, r in enumerate(self.records)]
+        return [
+            Row(seq, r.header, None if self._is_gone(seq, r) else r.body)
+            for seq, r in enumerate(self.records)
+        ]
 
     def edge(self) -> tuple[int, bytes, bytes]:
         """The size, peaks and tile edges to go on from."""

@@ -7,16 +7,25 @@ memory, so the process must start again from the file (docs/ledger.md, Storage).
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bridge.errors import BridgeError, StoreError, StoreLocked
-from bridge.facts import Braked, Decided, Fact, Performed, Seen
+from bridge.errors import BridgeError, StoreError
+from bridge.facts import (
+    Braked,
+    CaseOpened,
+    Decided,
+    Disposed,
+    Erased,
+    Fact,
+    Held,
+    Performed,
+    Released,
+    Seen,
+)
 from bridge.ledger.facts import Owed, decode_effect, encode_effect
 from bridge.ledger.keys import month_of
 from bridge.model import (
@@ -34,14 +43,15 @@ from bridge.model import (
     key,
 )
 from bridge.ports import Clock, Head, Known
+from bridge.store import disposal
 from bridge.store.anchor import compare, keep_anchor
 from bridge.store.book import Book, Identity, Page, begun_alike
+from bridge.store.disposal import WAITING_MS
+from bridge.store.file import connect, lock
 from bridge.store.sql import statements
 from bridge.verify.tree import HASH, Frontier, Tiler
 
 SQL = statements("ledger.sql")
-#: What could not be read is tried again for this long.
-WAITING_MS = 7 * 86_400_000
 
 T = TypeVar("T")
 
@@ -65,9 +75,9 @@ class SqliteStore:
         self._pending: list[tuple[Sequence[Fact], Cursor | None, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._lock = _lock(path)
+        self._lock = lock(path)
         try:
-            self._db = _connect(path)
+            self._db = connect(path)
             if not self._one("is_new")[0] and self._one("version")[0] < 1:
                 self._script("upgrade_1")
             # All or nothing: tables without a version would be taken for an older ledger's.
@@ -139,6 +149,10 @@ class SqliteStore:
         """Where acting is stopped; None stands for everywhere."""
         rows = await self._in_thread(lambda: self._all("brakes"))
         return frozenset(RoomId(row[0]) if row[0] else None for row in rows)
+
+    async def tidy(self) -> bool:
+        """Delete a part of what disposals on record still have to; say whether more is left."""
+        return await self._in_thread(self._tidy)
 
     async def head(self) -> Head:
         """Where the ledger stands."""
@@ -231,6 +245,16 @@ class SqliteStore:
                 self._run("rollback")
             raise
 
+    def _tidy(self) -> bool:
+        if not self._one("anything_to_tidy", self._clock() - WAITING_MS)[0]:
+            return False
+        self._run("begin")
+        more = disposal.tidy(self._db, self._clock())
+        self._run("commit")
+        if not more:  # what was deleted still lies in the -wal file
+            self._one("empty_wal")
+        return more
+
     def _keep(self, page: Page) -> None:
         rows = list(enumerate(page.records, page.first))
         self._db.executemany(SQL["add_record"], [(seq, r.header) for seq, r in rows])
@@ -239,6 +263,9 @@ class SqliteStore:
             SQL["add_tile"], [(tile.level, tile.index, tile.hashes) for tile in page.tiles]
         )
         self._db.executemany(SQL["add_tag_key"], list(page.tag_keys.items()))
+        if page.tag_keys:
+            opened = disposal.buckets((seq, r.header) for seq, r in rows)
+            self._db.executemany(disposal.SQL["add_bucket"], opened)
         tree = self._book.frontier
         self._run("set_head", tree.size, b"".join(tree.peaks), self._book.tiler.edges)
         if page.cursor is not None:
@@ -263,14 +290,20 @@ class SqliteStore:
                             self._run("follow_debt", key(effect), then.rid, now, raw, outcome.key)
                     settled = outcome.status in FINAL
                     self._run("settle_debt" if settled else "attempt_debt", outcome.key)
-                case Braked(room=room, on=True):
-                    self._run("set_brake", room or "")
-                case Braked(room=None, on=False):
-                    self._run("drop_brakes")
-                case Braked(room=str(room), on=False):
-                    self._run("drop_brake", room)
+                case Braked():
+                    self._follow_brake(fact)
+                case CaseOpened() | Held() | Released() | Disposed() | Erased():
+                    disposal.follow(self._db, fact, now, self._book.frontier.size)
                 case _:
                     pass
+
+    def _follow_brake(self, fact: Braked) -> None:
+        if fact.on:
+            self._run("set_brake", fact.room or "")
+        elif fact.room is None:
+            self._run("drop_brakes")
+        else:
+            self._run("drop_brake", fact.room)
 
     def _follow_seen(self, page: Page, message: Message, action: Action | None) -> None:
         unreadable = message.kind is Kind.UNREADABLE
@@ -397,29 +430,6 @@ class SqliteStore:
 def _said(exc: BaseException) -> str:
     """What went wrong; only the words of disk and database, as others' may be a message's."""
     return str(exc) if isinstance(exc, sqlite3.Error | OSError) else type(exc).__name__
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    os.chmod(path, 0o600)
-    db.executescript(SQL["pragmas"])
-    return db
-
-
-def _lock(path: Path) -> Any:
-    """Hold the right to write until the returned file is closed, or the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.with_suffix(".lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise StoreLocked(
-            f"Another Blue Lamp is writing to the ledger {path}. Only one may: stop that one "
-            "first, or give this one a ledger of its own."
-        ) from None
-    return file
 
 
 def _debt(row: Any) -> Debt:

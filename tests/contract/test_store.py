@@ -6,10 +6,23 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bridge.errors import NoCertificate, StoreBehind, StoreLocked
-from bridge.facts import Braked, Decided, Noted, Performed, PolicyLoaded, Seen
+from bridge.facts import (
+    Braked,
+    Decided,
+    Disposed,
+    Erased,
+    Held,
+    Noted,
+    Performed,
+    PolicyLoaded,
+    Released,
+    Seen,
+)
+from bridge.ledger.record import new_rid
 from bridge.model import (
     Action,
     Copy,
@@ -18,14 +31,18 @@ from bridge.model import (
     Kind,
     Outcome,
     Redact,
+    Rid,
     RoomClass,
     Status,
     Verdict,
     key,
 )
 from bridge.ports import Store
+from bridge.store.disposal import RANGE
 from bridge.store.memory import MemoryStore
+from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
+from bridge.verify.steps import Row
 from tests.making import NOON, SECURE, SOCIAL, Hands, custodian, identity, say
 
 MOVE = Verdict(action=Action.REDIRECT, rule="veh.vrm", reason="a registration", revision="r1")
@@ -234,3 +251,137 @@ async def test_a_ledger_that_was_rolled_back_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(old)
     with pytest.raises(StoreBehind, match="rolled back"):
         open_sqlite(tmp_path)
+
+
+def bodies(store: Store, tmp_path: Path) -> dict[str, bool]:
+    """Record → whether its body is there."""
+    rows = store.rows() if isinstance(store, MemoryStore) else _read(tmp_path / "ledger.db")
+    heads = [(msgspec.json.decode(row.header, type=dict[str, str | int]), row.body) for row in rows]
+    return {str(head["rid"]): body is not None for head, body in heads}
+
+
+def _read(path: Path) -> list[Row]:
+    reader = SqliteReader(path)
+    try:
+        return list(reader.rows())
+    finally:
+        reader.close()
+
+
+async def _tidied(store: Store) -> None:
+    while await store.tidy():
+        pass
+
+
+async def _rids(store: Store, *events: str) -> list[Rid]:
+    known = await store.known([EventId(event) for event in events])
+    return [known[EventId(event)].rid for event in events]
+
+
+def disposed(*kept: tuple[Rid, tuple[Rid, ...]]) -> Disposed:
+    return Disposed(bucket="social-2026-11", custodian="psd", attestation=b"{}", kept=kept)
+
+
+async def test_a_disposal_takes_the_bodies_of_its_bucket_and_what_was_noted_of_its_events(
+    make: Callable[[Hands], Store], tmp_path: Path
+) -> None:
+    store = make(Hands())
+    await store.append(moved("$a"))
+    await store.append([Noted(text="of another bucket")])
+    (a,) = await _rids(store, "$a")
+    await store.append([disposed()])
+    await store.append([Seen(message=say("$later"), cls=RoomClass.SOCIAL, clean=CLEAN)])
+    await _tidied(store)
+    assert await store.known([EventId("$a")]) == {}
+    (later,) = await _rids(store, "$later")
+    there = bodies(store, tmp_path)
+    assert (there[a], there[later]) == (False, True)
+    kinds = [there[rid] for rid in there]
+    assert kinds.count(False) == 4  # message, verdict, two debts; note, keys and shred stay
+    await store.close()
+
+
+async def test_a_hold_keeps_exactly_what_was_saved_for_it_until_it_is_released(
+    make: Callable[[Hands], Store], tmp_path: Path
+) -> None:
+    store = make(Hands())
+    for event in ("$a", "$b", "$c"):
+        await store.append([Seen(message=say(event), cls=RoomClass.SOCIAL, clean=CLEAN)])
+    a, b, c = await _rids(store, "$a", "$b", "$c")
+    one, two = new_rid(), new_rid()
+    for hold in (one, two):
+        await store.append([Held(rid=hold, scope="room:x", case="", reason="r", by="dsu")])
+    await store.append([disposed((one, (a, b)), (two, (b,)))])
+    await _tidied(store)
+    there = bodies(store, tmp_path)
+    assert [there[rid] for rid in (a, b, c)] == [True, True, False]
+    await store.append([Released(hold=one, reason="closed", by="dsu")])
+    there = bodies(store, tmp_path)
+    assert [there[rid] for rid in (a, b, c)] == [False, True, False]
+    await store.append([Released(hold=two, reason="closed", by="dsu")])
+    there = bodies(store, tmp_path)
+    assert [there[rid] for rid in (a, b, c)] == [False, False, False]
+    await store.close()
+
+
+async def test_a_hold_released_while_its_bucket_is_being_deleted_keeps_nothing(
+    make: Callable[[Hands], Store], tmp_path: Path
+) -> None:
+    store = make(Hands())
+    await store.append([Seen(message=say("$a"), cls=RoomClass.SOCIAL, clean=CLEAN)])
+    (a,) = await _rids(store, "$a")
+    hold = new_rid()
+    await store.append([Held(rid=hold, scope="room:x", case="", reason="r", by="dsu")])
+    await store.append([disposed((hold, (a,)))])
+    await store.append([Released(hold=hold, reason="closed", by="dsu")])
+    await _tidied(store)
+    assert not bodies(store, tmp_path)[a]
+    await store.close()
+
+
+async def test_an_erased_record_loses_its_body_and_no_other_does(
+    make: Callable[[Hands], Store], tmp_path: Path
+) -> None:
+    store = make(Hands())
+    for event in ("$a", "$b"):
+        await store.append([Seen(message=say(event), cls=RoomClass.SOCIAL, clean=CLEAN)])
+    a, b = await _rids(store, "$a", "$b")
+    edit = say("$e", replaces="$a")  # refers to the record of $a
+    await store.append([Seen(message=edit, cls=RoomClass.SOCIAL, clean=CLEAN)])
+    (e,) = await _rids(store, "$e")
+    await store.append([Erased(record=a, orders=b"{}")])
+    there = bodies(store, tmp_path)
+    assert [there[rid] for rid in (a, b, e)] == [False, True, True]
+    await store.close()
+
+
+async def test_a_disposal_that_was_cut_short_goes_on_after_opening_again(tmp_path: Path) -> None:
+    store = open_sqlite(tmp_path)
+    count = 2 * RANGE
+    facts = [Seen(message=say(f"$a{n}"), cls=RoomClass.SOCIAL, clean=CLEAN) for n in range(count)]
+    await store.append(facts)
+    await store.append([disposed()])
+    assert await store.tidy()
+    await store.close()
+    store = open_sqlite(tmp_path)
+    await _tidied(store)
+    assert list(bodies(store, tmp_path).values()).count(False) == count
+    assert (tmp_path / "ledger.db-wal").stat().st_size == 0
+    await store.close()
+
+
+async def test_words_of_what_was_deleted_are_nowhere_in_the_files(tmp_path: Path) -> None:
+    store = open_sqlite(tmp_path)
+    await store.append(moved("$gone"))
+    (rid,) = await _rids(store, "$gone")
+    sealed = next(r.body for r in _read(tmp_path / "ledger.db") if rid.encode() in r.header)
+    assert sealed is not None
+    for debt in await store.owed():
+        await store.append([Performed(outcome=Outcome(key=key(debt.effect), status=Status.DONE))])
+    await store.append([disposed()])
+    await _tidied(store)
+    await store.close()
+    names = ("ledger.db", "ledger.db-wal", "ledger.lock")
+    left = b"".join((tmp_path / n).read_bytes() for n in names if (tmp_path / n).exists())
+    assert sealed[:64] not in left
+    assert b"$gone" not in left

@@ -1,0 +1,64 @@
+-- What is to stay and what has gone. The tables stand in ledger.sql, with all the others.
+
+-- name: add_case
+INSERT OR IGNORE INTO case_file (reference, title, by, at) VALUES (?, ?, ?, ?);
+
+-- name: add_hold
+INSERT OR IGNORE INTO hold (rid, reference, reason, by, at) VALUES (?, ?, ?, ?, ?);
+
+-- name: release_hold
+UPDATE hold SET released = ? WHERE rid = ? AND released IS NULL;
+
+-- name: drop_released
+DELETE FROM body WHERE seq IN (
+  SELECT seq FROM kept WHERE hold = ? AND seq IS NOT NULL AND rid NOT IN (
+    SELECT kept.rid FROM kept JOIN hold ON hold.rid = kept.hold WHERE hold.released IS NULL));
+
+-- name: add_kept
+INSERT OR IGNORE INTO kept (hold, rid) VALUES (?, ?);
+
+-- name: kept
+SELECT DISTINCT kept.rid FROM kept JOIN hold ON hold.rid = kept.hold WHERE hold.released IS NULL;
+
+-- name: place_kept
+UPDATE kept SET seq = ? WHERE rid = ?;
+
+-- name: add_disposal
+INSERT INTO disposal (bucket, custodian, at, next, end)
+VALUES (?, ?, ?, coalesce((SELECT first FROM bucket WHERE name = ?), 0), ?);
+
+-- name: open_disposal
+SELECT ordinal, bucket, next, end FROM disposal WHERE done = 0 ORDER BY ordinal LIMIT 1;
+
+-- name: move_disposal
+UPDATE disposal SET next = ?, done = ? WHERE ordinal = ?;
+
+-- name: headers
+SELECT seq, header FROM record WHERE seq >= ? AND seq < ? ORDER BY seq;
+
+-- name: drop_body
+DELETE FROM body WHERE seq = ?;
+
+-- name: drop_body_of
+DELETE FROM body WHERE seq IN (SELECT seq FROM record WHERE instr(header, CAST(? AS BLOB)) > 0);
+
+-- name: forget_event
+DELETE FROM event WHERE rid = ?;
+
+-- name: drop_old_waiting
+DELETE FROM waiting WHERE sent_at < ?;
+
+-- name: add_bucket
+INSERT OR IGNORE INTO bucket (name, first) VALUES (?, ?);
+
+-- name: cases
+SELECT reference, title, by, at FROM case_file ORDER BY at, reference;
+
+-- name: holds
+SELECT hold.rid, reference, reason, by, at, released, (SELECT count(*) FROM kept WHERE kept.hold = hold.rid) FROM hold ORDER BY at, hold.rid;
+
+-- name: disposals
+SELECT bucket, custodian, at, done FROM disposal ORDER BY ordinal;
+
+-- name: buckets
+SELECT name, header, body FROM bucket JOIN record ON record.seq = bucket.first JOIN body ON body.seq = bucket.first ORDER BY name;
