@@ -59,3 +59,31 @@ def _round_up(value: float) -> float:
     """Return a round number, not below *value*, that four ticks divide well."""
     unit = 10.0 ** (len(str(int(value))) - 1)
     return next(unit * k for k in (1, 2, 4, 6, 8, 10, 20) if unit * k >= value)
+
+
+def bars(title: str, shares: Mapping[str, float], *, line: float) -> str:
+    """Draw a bar for each of *shares*, up to three, and a *line* that each should reach."""
+    left, right, step, top, most = 150, 60, 24, 50, 3.0
+    width, height = 720, top + step * len(shares) + 30
+    scale = (width - left - right) / most
+    words = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" font-family="sans-serif" font-size="12" fill="#222">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<text x="12" y="22" font-size="14" font-weight="bold">{title}</text>',
+    ]
+    for place, (name, share) in enumerate(shares.items()):
+        y = top + step * place
+        colour = _COLOURS[0] if share >= line else _COLOURS[1]
+        words += [
+            f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{name}</text>',
+            f'<rect x="{left}" y="{y}" width="{min(share, most) * scale:.1f}" height="17" '
+            f'fill="{colour}"/>',
+            f'<text x="{left + min(share, most) * scale + 6:.1f}" y="{y + 13}">{share:.2f}</text>',
+        ]
+    x = left + line * scale
+    words.append(
+        f'<path d="M{x:.1f} {top - 8}V{height - 26}" stroke="#222" stroke-dasharray="4 3"/>'
+    )
+    words.append(f'<text x="{x:.1f}" y="{height - 10}" text-anchor="middle">target</text>')
+    return "\n".join([*words, "</svg>", ""])

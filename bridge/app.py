@@ -10,34 +10,38 @@ import contextlib
 import functools
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from bridge import __version__, control
-from bridge.config import Config, load_identity, load_policies, load_register, save_lock
-from bridge.control import Answer, Order
+from bridge import __version__, control, drafts
+from bridge.config import Config, load_identity, load_register, save_lock
 from bridge.coverage import Coverage, cover
 from bridge.enforce import Enforcer
 from bridge.errors import BridgeError, ConfigError, TransportError
-from bridge.facts import Braked, Fact, Noted, Performed, PolicyLoaded
+from bridge.facts import Noted
 from bridge.matrix import rooms
 from bridge.matrix.api import Api, quote
 from bridge.matrix.device import open_device
 from bridge.matrix.identity import Account, sign_in
 from bridge.matrix.transport import MatrixTransport
-from bridge.model import Ms, Outcome, Refer, Room, RoomClass, RoomId, Status, key
+from bridge.model import Ms, Room, RoomClass, RoomId
+from bridge.orders import Orders
 from bridge.pipeline import Pipeline
 from bridge.policy import Policy
 from bridge.ports import Store
+from bridge.publishing import Publishing
 from bridge.register import Entry, Lock, People, Register
 from bridge.settle import Settler
 from bridge.store.book import Identity
 from bridge.store.reader import SqliteReader
+from bridge.store.space import set_aside
 from bridge.store.sqlite import SqliteStore
 from bridge.sweep import Sweep
 from bridge.texts import Speaker, card
+from bridge.witness.client import HttpWitness
+from bridge.witnessing import Seat, Witnessing
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +61,8 @@ class Parts:
     people: People
     rooms: dict[RoomId, Room]
     identity: Identity
+    #: Rooms of class audit, where checkpoints are posted; spaces are none.
+    auditors: tuple[RoomId, ...] = ()
 
     @property
     def review(self) -> RoomId | None:
@@ -70,18 +76,22 @@ def check(config: Config) -> Parts:
     Raises:
         ConfigError: something in it is wrong.
     """
-    policy = load_policies(config.policies)
+    policy = drafts.deciding(config)
     register, people, lock = load_register(config)
     identity = load_identity(config, policy)
     for retention in sorted(policy.retention):
         identity.certificates.recipients(retention, now())
+        if identity.reviewers is not None:
+            identity.reviewers.recipients(retention, now())
+    listed = register.resolve(lock)
     return Parts(
         config=config,
         policy=policy,
         register=register,
         people=people,
-        rooms={**_spaces(register, lock), **register.resolve(lock)},
+        rooms={**_spaces(register, lock), **listed},
         identity=identity,
+        auditors=tuple(i for i, room in listed.items() if room.cls is RoomClass.AUDIT),
     )
 
 
@@ -97,21 +107,57 @@ async def run(config: Config) -> None:
     Raises:
         BridgeError: one clear sentence about why.
     """
+    drafts.must_be_approved(config)
     parts = check(config)
     if not parts.rooms:
         raise ConfigError(
             str(config.rooms), None,
             "none of these rooms exists on the server yet; run 'bluelamp rooms apply' first",
         )  # fmt: skip
-    store = SqliteStore(config.ledger, parts.identity, now, anchor=config.anchor)
-    try:
+    async with _witnessed(parts) as (store, witnessing):
         transport = await connect(config, parts.rooms)
         try:
-            await _serve(parts, store, transport)
+            await _serve(parts, store, witnessing, transport)
         finally:
             await transport.close()
+
+
+@contextlib.asynccontextmanager
+async def _witnessed(parts: Parts) -> AsyncIterator[tuple[SqliteStore, Witnessing]]:
+    """Open the ledger, held against its anchor and its witnesses.
+
+    Raises:
+        StoreBehind: it is older than one of them has seen.
+    """
+    config = parts.config
+    set_aside(config.ledger)
+    store = SqliteStore(config.ledger, parts.identity, now, anchor=config.anchor)
+    clients = [HttpWitness(one.url, one.key) for one in config.witnesses]
+    seats = [
+        Seat(witness=client, key=one.key)
+        for client, one in zip(clients, config.witnesses, strict=True)
+    ]
+    witnessing = Witnessing(store=store, seats=seats, clock=now)
+    try:
+        await witnessing.compare()
+        yield store, witnessing
     finally:
+        for client in clients:
+            await client.close()
         await store.close()
+
+
+async def sign_checkpoint(config: Config) -> str:
+    """Sign a checkpoint while the bot is not running; return it with its cosignatures.
+
+    Raises:
+        StoreLocked: the bot is running.
+        StoreBehind: the ledger is older than its anchor or a witness has seen.
+    """
+    async with _witnessed(check(config)) as (store, witnessing):
+        await store.checkpoint()
+        await witnessing.show()
+        return await store.newest()
 
 
 async def connect(config: Config, approved: Mapping[RoomId, Room]) -> MatrixTransport:
@@ -155,7 +201,12 @@ async def compare_rooms(api: Api, config: Config, policy: Policy) -> rooms.Plan:
 
     def notice(entry: Entry) -> str:
         secure = register.rooms[entry.secure].name if entry.secure else ""
-        return card(policy.classes[entry.cls], secure=secure, contact=config.contact)
+        return card(
+            policy.classes[entry.cls],
+            secure=secure,
+            contact=config.contact,
+            reviewers=config.reviewers is not None,
+        )
 
     return await rooms.plan(api, register, people, lock, bot=config.user, card=notice)
 
@@ -163,13 +214,13 @@ async def compare_rooms(api: Api, config: Config, policy: Policy) -> rooms.Plan:
 async def plan_register(config: Config) -> rooms.Plan:
     """Sign in as the bot and say how the server differs from the register."""
     async with await _as_bot(config) as api:
-        return await compare_rooms(api, config, load_policies(config.policies, clock=None))
+        return await compare_rooms(api, config, drafts.deciding(config))
 
 
 async def apply_register(config: Config, progress: Callable[[str], None]) -> rooms.Plan:
     """Make the server as the register says; return what remains to be done by people."""
     async with await _as_bot(config) as api:
-        planned = await compare_rooms(api, config, load_policies(config.policies, clock=None))
+        planned = await compare_rooms(api, config, drafts.deciding(config))
         return await rooms.apply(
             api, planned, save=lambda lock: save_lock(config, lock), progress=progress
         )
@@ -204,6 +255,7 @@ def _account(config: Config) -> Account:
         state=config.state,
         token_file=config.token_file,
         password_file=config.password_file,
+        identity_passphrase=config.identity_passphrase,
     )
 
 
@@ -238,7 +290,9 @@ async def _enter(api: Api, approved: Mapping[RoomId, Room]) -> None:
             )
 
 
-async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None:
+async def _serve(
+    parts: Parts, store: SqliteStore, witnessing: Witnessing, transport: MatrixTransport
+) -> None:
     config = parts.config
     speaker = Speaker(
         rooms=parts.rooms,
@@ -246,20 +300,26 @@ async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None
         contact=config.contact,
         zone=config.zone,
         server=config.user.split(":", 1)[1],
+        peer_support=config.peer_support,
     )
+    enforcer = Enforcer(transport=transport, speaker=speaker, rehearse=config.rehearse)
     settler = Settler(
         store=store,
-        enforcer=Enforcer(transport=transport, speaker=speaker, rehearse=config.rehearse),
+        enforcer=enforcer,
         rooms=parts.rooms,
         review=parts.review,
         clock=now,
         removals_per_minute=config.removals_per_minute,
         started=now(),
     )
+    tell = functools.partial(_tell, enforcer, parts.review)
+    desk = drafts.desk(config, parts.policy, parts.people, store, now, tell)
+    live = desk.live
     pipeline = Pipeline(
         transport=transport,
         store=store,
-        policy=lambda: parts.policy,
+        policy=live.policy,
+        peer_support=bool(config.peer_support),
         rooms=parts.rooms,
         review=parts.review,
         wake=settler.wake,
@@ -272,29 +332,42 @@ async def _serve(parts: Parts, store: Store, transport: MatrixTransport) -> None
         retentions=frozenset(parts.policy.retention),
         clock=now,
     )
+    publishing = Publishing(store=store, enforcer=enforcer, rooms=parts.auditors, clock=now)
     rehearsing = ", rehearsing" if config.rehearse else ""
-    await store.append(
-        [
-            PolicyLoaded(revision=parts.policy.revision, files=parts.policy.files),
-            Noted(text=f"bluelamp {__version__} started{rehearsing}"),
-        ]
-    )
+    await live.begin()
+    await store.append([Noted(text=f"bluelamp {__version__} started{rehearsing}")])
     noting: set[asyncio.Task[None]] = set()
     transport.client.on_change.append(functools.partial(_note_change, store, noting))
-    orders = Orders(store=store, settler=settler, rooms=parts.rooms)
+    orders = Orders(
+        store=store, settler=settler, rooms=parts.rooms, witnessing=witnessing, desk=desk
+    )
     server = await control.listen(config.socket, orders.obey)
     log.info("started", user=config.user, rooms=len(parts.rooms), rehearse=config.rehearse,
-             policy=parts.policy.revision[:12])  # fmt: skip
+             policy=live.policy().revision[:12])  # fmt: skip
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, live.hurry)
     look = asyncio.ensure_future(_report_problems(parts, transport.api))
     try:
-        await _until_stopped(pipeline.run(), settler.run(), sweep.run())
+        await _until_stopped(
+            pipeline.run(),
+            settler.run(),
+            sweep.run(),
+            live.run(),
+            witnessing.run(),
+            publishing.run(),
+        )
     finally:
         look.cancel()
         server.close()
         config.socket.unlink(missing_ok=True)
     await store.append([Noted(text="bluelamp stopped")])
     await store.checkpoint()
+    await witnessing.show()
     log.info("stopped")
+
+
+async def _tell(enforcer: Enforcer, room: RoomId | None, name: str, words: str, since: Ms) -> bool:
+    """Say something in the review room, if there is one."""
+    return room is None or await enforcer.tell(room, words, txn=name, since=since)
 
 
 def _note_change(store: Store, noting: set[asyncio.Task[None]], said: str) -> None:
@@ -324,65 +397,3 @@ async def _until_stopped(*duties: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(ValueError):
                 loop.remove_signal_handler(number)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
-    """What people at the command line may have the bot do."""
-
-    store: Store
-    settler: Settler | None
-    rooms: Mapping[RoomId, Room]
-
-    async def obey(self, order: Order) -> Answer:
-        """Do it, and say what became of it."""
-        if order.do == "status":
-            return await self._status()
-        room = self._find(order.room)
-        if order.room is not None and room is None:
-            known = ", ".join(sorted(room.name for room in self.rooms.values()))
-            return Answer(ok=False, text=f"There is no room {order.room!r}. There are: {known}.")
-        here = room.id if room else None
-        where = room.name if room else "every room"
-        on = order.do == "pause"
-        facts: list[Fact] = [Braked(room=here, on=on, by=order.by, reason=order.reason)]
-        if order.waive:
-            facts += await self._waived(here, order.by)
-        await self.store.append(facts)
-        if self.settler is not None:
-            self.settler.wake()
-        if on:
-            return Answer(ok=True, text=f"Paused in {where}. Recording goes on.")
-        waived = f" {len(facts) - 1} things that were owed are waived." if order.waive else ""
-        return Answer(ok=True, text=f"Acting again in {where}.{waived}")
-
-    def _name(self, room: RoomId | None) -> str:
-        if room is None:
-            return "every room"
-        return self.rooms[room].name if room in self.rooms else room
-
-    def _find(self, name: str | None) -> Room | None:
-        return next((r for r in self.rooms.values() if name in {r.id, r.name}), None)
-
-    async def _waived(self, room: RoomId | None, by: str) -> list[Fact]:
-        return [
-            Performed(
-                outcome=Outcome(key=key(debt.effect), status=Status.WAIVED, detail=f"by {by}")
-            )
-            for debt in await self.store.owed()
-            if room in {None, debt.effect.room} and not isinstance(debt.effect, Refer)
-        ]
-
-    async def _status(self) -> Answer:
-        head, owed = await self.store.head(), await self.store.owed()
-        brakes = await self.store.brakes()
-        waiting = len(await self.store.waiting())
-        names = sorted(self._name(brake) for brake in brakes)
-        return Answer(
-            ok=True,
-            text=(
-                f"{head.size} records, {head.size - head.witnessed} since the last checkpoint; "
-                f"{len(owed)} things owed; {waiting} messages wait for a key; "
-                f"paused: {', '.join(names) or 'nowhere'}."
-            ),
-        )

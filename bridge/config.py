@@ -31,9 +31,13 @@ from bridge.register import (
     load_rooms,
 )
 from bridge.secret import read_secret, write_secret
+from bridge.shelf import read_files
 from bridge.store.book import Identity
 from bridge.verify import Unsound
-from bridge.verify.notes import Verifier, decode64, encode64
+from bridge.verify.notes import Cosigner, Verifier, decode64, encode64
+
+#: Who makes policy files active: whoever may write to the folder, or two policy officers.
+_ACTIVATIONS = ("folder", "two-people")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,14 @@ class Custody:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bystander:
+    """One witness, as the bot's host knows it."""
+
+    url: str
+    key: Cosigner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """What config.yaml says. Paths are absolute: relative ones count from the file's folder."""
 
@@ -54,13 +66,19 @@ class Config:
     user: UserId
     token_file: Path | None
     password_file: Path | None
+    #: What locks the cross-signing seeds; never in the folder that has them.
+    identity_passphrase: Path
     force: str
     #: Whom officers ask, as it stands in the bot's texts.
     contact: str
+    #: Whom somebody in distress can talk to; empty where nobody is named.
+    peer_support: str
     zone: ZoneInfo
-    #: The bot's own secrets: its session, crypto store and cross-signing seeds.
+    #: The bot's own secrets: its session, crypto store and locked cross-signing seeds.
     state: Path
     policies: Path
+    #: What is in that folder is a draft, until two policy officers have approved it.
+    two_people: bool
     rooms: Path
     people: Path
     ledger: Path
@@ -68,6 +86,10 @@ class Config:
     ledger_key: Path
     anchor: Path | None
     custodians: tuple[Custody, ...]
+    #: Who reads flagged messages without the custodians; None for nobody.
+    reviewers: Custody | None
+    #: Other hosts, which are shown every checkpoint.
+    witnesses: tuple[Bystander, ...]
     removals_per_minute: int
     #: Longer files are neither kept nor copied; a person is told.
     most_bytes: int
@@ -77,6 +99,11 @@ class Config:
     def lock(self) -> Path:
         """Where `rooms apply` writes the ids of the rooms that it made."""
         return self.rooms.with_suffix(".lock.yaml")
+
+    @property
+    def shelf(self) -> Path:
+        """Where copies of every policy that ever decided are kept."""
+        return self.state / "policies"
 
     @property
     def socket(self) -> Path:
@@ -112,11 +139,23 @@ def load_config(path: Path) -> Config:
         )
     top = parse(read_text(path, "the configuration"), str(path)).mapping(
         required=("homeserver", "force", "custodians"),
-        optional=("state", "policies", "rooms", "people", "ledger", "brake", "files", "rehearse"),
+        optional=(
+            "state",
+            "policies",
+            "rooms",
+            "people",
+            "ledger",
+            "reviewers",
+            "witnesses",
+            "brake",
+            "files",
+            "rehearse",
+        ),
     )
     folder = path.absolute().parent
     server = top["homeserver"].mapping(
-        required=("url", "user"), optional=("token_file", "password_file")
+        required=("url", "user"),
+        optional=("token_file", "password_file", "identity_passphrase_file"),
     )
     if ("token_file" in server) == ("password_file" in server):
         top["homeserver"].fail("give either a token_file or a password_file")
@@ -126,13 +165,21 @@ def load_config(path: Path) -> Config:
     user = server["user"].text()
     if not user.startswith("@") or ":" not in user:
         server["user"].fail(f"{user!r} is not a Matrix id such as @bluelamp:force.example")
-    force = top["force"].mapping(required=("name", "contact"), optional=("timezone",))
+    force = top["force"].mapping(required=("name", "contact"), optional=("timezone", "peer_support"))
     ledger = _optional(top, "ledger", ("path", "origin", "key_file", "anchor"))
+    policies = _policies(top.get("policies"))
     brake = _optional(top, "brake", ("removals_per_minute",))
     files = _optional(top, "files", ("most_mb",))
 
     def place(node: Node | None, default: str) -> Path:
         return folder / (node.text() if node else default)
+
+    state = place(top.get("state"), "state")
+    passphrase = place(server.get("identity_passphrase_file"), "secrets/identity.passphrase")
+    if passphrase.resolve().is_relative_to(state.resolve()):
+        server.get("identity_passphrase_file", top["homeserver"]).fail(
+            f"the passphrase of the bot's identity must not lie in {state}, beside what it locks"
+        )
 
     return Config(
         path=path,
@@ -140,11 +187,14 @@ def load_config(path: Path) -> Config:
         user=UserId(user),
         token_file=place(server["token_file"], "") if "token_file" in server else None,
         password_file=place(server["password_file"], "") if "password_file" in server else None,
+        identity_passphrase=passphrase,
         force=force["name"].text(),
         contact=force["contact"].text(),
+        peer_support=_text(force.get("peer_support"), ""),
         zone=_zone(force.get("timezone")),
-        state=place(top.get("state"), "state"),
-        policies=place(top.get("policies"), "policies"),
+        state=state,
+        policies=place(policies.get("folder"), "policies"),
+        two_people="activation" in policies,
         rooms=place(top.get("rooms"), "rooms.yaml"),
         people=place(top.get("people"), "people.csv"),
         ledger=place(ledger.get("path"), "ledger/ledger.db"),
@@ -152,12 +202,26 @@ def load_config(path: Path) -> Config:
         ledger_key=place(ledger.get("key_file"), "state/ledger.key"),
         anchor=place(ledger.get("anchor"), "anchor/checkpoint"),
         custodians=_custodians(top["custodians"], folder),
+        reviewers=_reviewers(top, folder),
+        witnesses=_witnesses(top.get("witnesses")),
         removals_per_minute=(
             brake["removals_per_minute"].integer(least=1, most=10_000) if brake else 60
         ),
         most_bytes=(files["most_mb"].integer(least=1, most=500) if files else 50) * 1_048_576,
         rehearse=top["rehearse"].boolean() if "rehearse" in top else False,
     )
+
+
+def _policies(node: Node | None) -> dict[str, Node]:
+    """Read where the policies are: a folder, or a folder and who makes what is in it active."""
+    if node is None:
+        return {}
+    if not node.is_mapping():
+        return {"folder": node}
+    got = node.mapping(required=("folder",), optional=("activation",))
+    if "activation" in got and got["activation"].choice(_ACTIVATIONS) == "folder":
+        del got["activation"]
+    return got
 
 
 def _text(node: Node | None, default: str) -> str:
@@ -181,20 +245,50 @@ def _zone(node: Node | None) -> ZoneInfo:
 def _custodians(node: Node, folder: Path) -> tuple[Custody, ...]:
     found: list[Custody] = []
     for item in node.list():
-        got = item.mapping(required=("name", "identity", "certificates"))
-        name = got["name"].text()
-        if name in {one.name for one in found}:
-            got["name"].fail(f"the custodian {name!r} is given twice")
-        try:
-            identity = decode64(got["identity"].text())
-        except Unsound as exc:
-            got["identity"].fail(str(exc))
-        if len(identity) != 32:
-            got["identity"].fail("this is not an identity as 'bluelamp keys init' prints it")
-        certificates = folder / got["certificates"].text()
-        found.append(Custody(name=name, identity=identity, certificates=certificates))
+        one = _custody(item, folder)
+        if one.name in {other.name for other in found}:
+            item.fail(f"the custodian {one.name!r} is given twice")
+        found.append(one)
     if len(found) > 2:
         node.fail("there may be one custodian or two, not more")
+    return tuple(found)
+
+
+def _reviewers(top: Mapping[str, Node], folder: Path) -> Custody | None:
+    if "reviewers" not in top:
+        return None
+    found = _custody(top["reviewers"], folder)
+    if found in _custodians(top["custodians"], folder):
+        top["reviewers"].fail("the reviewers need a vault of their own, not a custodian's")
+    return found
+
+
+def _custody(node: Node, folder: Path) -> Custody:
+    got = node.mapping(required=("name", "identity", "certificates"))
+    try:
+        identity = decode64(got["identity"].text())
+    except Unsound as exc:
+        got["identity"].fail(str(exc))
+    if len(identity) != 32:
+        got["identity"].fail("this is not an identity as 'bluelamp keys init' prints it")
+    certificates = folder / got["certificates"].text()
+    return Custody(name=got["name"].text(), identity=identity, certificates=certificates)
+
+
+def _witnesses(node: Node | None) -> tuple[Bystander, ...]:
+    found: list[Bystander] = []
+    for item in node.list(empty=True) if node else ():
+        got = item.mapping(required=("url", "key"))
+        url = got["url"].text().rstrip("/")
+        if not url.startswith(("http://", "https://")):
+            got["url"].fail(f"{url!r} is not an address such as https://witness.force.example")
+        try:
+            key = Cosigner.parse(got["key"].text())
+        except Unsound as exc:
+            got["key"].fail(f"{exc}; 'bluelamp witness' prints it when it starts")
+        if key.name in {one.key.name for one in found}:
+            got["key"].fail(f"the witness {key.name!r} is given twice")
+        found.append(Bystander(url=url, key=key))
     return tuple(found)
 
 
@@ -204,15 +298,8 @@ def load_policies(folder: Path, *, clock: Callable[[], float] | None = time.perf
     Raises:
         PolicyError: something in one of them is wrong.
     """
-    files = {
-        file.relative_to(folder).as_posix(): file.read_bytes()
-        for file in sorted(folder.rglob("*.yaml"))
-        if file.is_file() and not any(part.startswith(".") for part in file.parts[-2:])
-    }
-    if not files:
-        raise ConfigError(str(folder), None, "there are no policy files (*.yaml) in this folder")
     try:
-        return load(files, clock=clock)
+        return load(read_files(folder), clock=clock)
     except PolicyError as exc:
         raise PolicyError(str(folder / exc.source), exc.line, exc.problem) from None
 
@@ -246,16 +333,36 @@ def load_certificates(config: Config) -> Certificates:
         ConfigError: a file is missing or is not one.
         LedgerError: a certificate is not by whom it should be.
     """
+    return _certificates(config.custodians, "custodian")
+
+
+def load_reviewers(config: Config) -> Certificates | None:
+    """Read the reviewers' certificates; None where there are no reviewers.
+
+    Raises:
+        ConfigError: the file is missing or is not one.
+        LedgerError: a certificate is not by whom it should be.
+    """
+    return _certificates((config.reviewers,), "the reviewers") if config.reviewers else None
+
+
+def _certificates(custodies: tuple[Custody, ...], whose: str) -> Certificates:
     bundles = []
-    for custody in config.custodians:
-        raw = read_text(custody.certificates, f"the certificates of custodian {custody.name}")
+    for custody in custodies:
+        raw = read_text(custody.certificates, f"the certificates of {whose} {custody.name}")
         try:
             bundles.append(msgspec.json.decode(raw, type=Bundle))
         except msgspec.MsgspecError:
             raise ConfigError(
                 str(custody.certificates), None, "this is not a file of bucket certificates"
             ) from None
-    return Certificates(bundles, pinned={one.name: one.identity for one in config.custodians})
+    return Certificates(bundles, pinned={one.name: one.identity for one in custodies})
+
+
+def make_ledger_key(config: Config) -> None:
+    """Make the key that signs the ledger's checkpoints."""
+    fresh = Ed25519PrivateKey.generate()
+    write_secret(config.ledger_key, encode64(fresh.private_bytes_raw()))
 
 
 def load_identity(config: Config, policy: Policy) -> Identity:
@@ -271,8 +378,7 @@ def load_identity(config: Config, policy: Policy) -> Identity:
                 f"the key of the ledger {config.ledger} should be in this file; without it "
                 "nothing can be added. Put it back from where you keep it.",
             )  # fmt: skip
-        fresh = Ed25519PrivateKey.generate()
-        write_secret(config.ledger_key, encode64(fresh.private_bytes_raw()))
+        make_ledger_key(config)
     seed = decode64(read_secret(config.ledger_key, "the ledger's signing key"))
     key = Ed25519PrivateKey.from_private_bytes(seed)
     verifier = Verifier(config.origin, key.public_key().public_bytes_raw())
@@ -287,6 +393,7 @@ def load_identity(config: Config, policy: Policy) -> Identity:
         certificates=load_certificates(config),
         custodians={one.name: one.identity for one in config.custodians},
         retention={cls: one.retention for cls, one in policy.classes.items()},
+        reviewers=load_reviewers(config),
     )
 
 

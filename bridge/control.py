@@ -10,27 +10,67 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from bridge.errors import StoreError
+from bridge.facts import CaseOpened, Disposed, Erased, Held, Released
 
 #: Paths of sockets may not be longer than this on Linux.
 _LONGEST_PATH = 107
 _PATIENCE_S = 15.0
 
+#: What a person may have put on record.
+Recordable: TypeAlias = CaseOpened | Held | Released | Disposed | Erased
+_RECORDABLE: dict[str, type[Recordable]] = {
+    form.__name__: form for form in (CaseOpened, Held, Released, Disposed, Erased)
+}
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person at the command line wants of the running bot."""
 
-    do: Literal["pause", "resume", "status"]
+    do: Literal[
+        "pause", "resume", "status", "record", "checkpoint",
+        "policy", "reload", "activate", "adjudicate",
+    ]  # fmt: skip
     #: None means everywhere.
     room: str | None = None
     by: str = ""
     reason: str = ""
+    #: With activate: the policy's digest; with adjudicate: the record and what was found.
+    about: str = ""
+    decision: str = ""
+    #: With activate: under which account of this machine it was said.
+    account: str = ""
     #: With resume: forget what is owed instead of doing it.
     waive: bool = False
+    #: With record: what to put on record.
+    said: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def record(cls, *facts: Recordable) -> Order:
+        """Order that *facts* are recorded."""
+        named = ({"fact": type(one).__name__, **msgspec.to_builtins(one)} for one in facts)
+        return cls(do="record", said=tuple(named))
+
+    @property
+    def facts(self) -> tuple[Recordable, ...]:
+        """What is to be recorded.
+
+        Raises:
+            msgspec.ValidationError: it is none of what may be.
+        """
+        return tuple(_fact(one) for one in self.said)
+
+
+def _fact(said: dict[str, Any]) -> Recordable:
+    form = _RECORDABLE.get(str(said.get("fact")))
+    if form is None:
+        raise msgspec.ValidationError("this is no fact that may be ordered")
+    fields = {name: value for name, value in said.items() if name != "fact"}
+    return msgspec.convert(fields, type=form)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from bridge.model import (
     Keep,
     Message,
     Moment,
+    Ms,
     Notify,
     Outcome,
     Redact,
@@ -29,7 +30,7 @@ from bridge.model import (
     key,
 )
 from bridge.ports import Post, Transport
-from bridge.texts import Speaker
+from bridge.texts import Speaker, notice
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,30 @@ class Enforcer:
         except Exception as exc:
             return _failed(debt, name, exc), None
         return Outcome(key=name, status=Status.DONE, detail=event), None
+
+    async def publish(self, room: RoomId, note: str, *, txn: str, since: Ms) -> bool:
+        """Post a checkpoint in *room* once; say whether it is there. A rehearsal posts nothing.
+
+        *since*: what was sent under *txn* after that is looked for first.
+        """
+        post = self.speaker.checkpoint(note)
+        return await self._once("checkpoint", room, post, txn=txn, since=since)
+
+    async def tell(self, room: RoomId, words: str, *, txn: str, since: Ms) -> bool:
+        """Say something about the bot itself in *room* once; else as `publish`."""
+        return await self._once("notice", room, notice(words), txn=txn, since=since)
+
+    async def _once(self, what: str, room: RoomId, post: Post, *, txn: str, since: Ms) -> bool:
+        if self.rehearse:
+            return True
+        try:
+            async with asyncio.timeout(EFFECT_S):
+                if await self.transport.find(room, txn, since=since) is None:
+                    await self.transport.send(room, post, txn=txn)
+        except Exception as exc:
+            log.warning(f"{what}.not_posted", room=room, error=type(exc).__name__)
+            return False
+        return True
 
     async def _do(self, debt: Debt, txn: str, *, look_first: bool) -> EventId:
         effect = debt.effect

@@ -13,6 +13,9 @@
   x StoreError               the store cannot be used: full, damaged, locked (exit 4)
     + StoreLocked            another process writes to it
     + StoreBehind            it is older than a checkpoint kept elsewhere
+  x WitnessError             a witness cannot be reached or refuses; never stops the bot (exit 4)
+    + WitnessElsewhere       its newest checkpoint is of another size than we said
+    + WitnessDisagrees       it has seen another history of this ledger
   x LedgerError              a key or paper is not what it should be (exit 1); an `Unsound`, as
                              everything that `bridge.verify` refuses is
     + CannotOpen             sealed to a key that is not here
@@ -94,6 +97,23 @@ class StoreLocked(StoreError):
 
 class StoreBehind(StoreError):
     """The store is older than a checkpoint that was kept elsewhere."""
+
+
+class WitnessError(BridgeError):
+    """A witness could not be reached, or refused; worth trying again."""
+
+
+class WitnessElsewhere(WitnessError):
+    """The newest checkpoint that the witness has seen is of another size than we said."""
+
+    def __init__(self, message: str, *, size: int) -> None:
+        """Carry the size that it has seen, in records."""
+        super().__init__(message)
+        self.size = size
+
+
+class WitnessDisagrees(WitnessError):
+    """The witness has seen a history that ours does not continue."""
 
 
 class LedgerError(BridgeError, Unsound):

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from bridge.model import Effect, Gap, Message, Outcome, Rid, RoomClass, RoomId, Verdict
+from bridge.model import (
+    Action,
+    Effect,
+    Gap,
+    Message,
+    Outcome,
+    Rid,
+    RoomClass,
+    RoomId,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +32,8 @@ class Seen:
     clean: Verdict | None = None
     #: What we owe for its own sake: to keep its files.
     owes: tuple[Effect, ...] = ()
+    #: The name that its record gets, where somebody needs to know it beforehand.
+    rid: Rid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +63,41 @@ class PolicyLoaded:
 
     revision: str
     files: tuple[tuple[str, str], ...]  #: (name, SHA-256 in hex) of every file
+    #: The revision of the files alone, where rules have lost strength; empty if none has.
+    base: str = ""
+    #: (rule, the mode that it is reduced to).
+    weakened: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyApproved:
+    """A policy officer approves that the policy of this revision decides."""
+
+    revision: str
+    by: str
+    #: Under which account of this machine it was said.
+    account: str
+
+
+class Decision(StrEnum):
+    """What a person found when they looked at what we had done to a message."""
+
+    RESTORED = "restored"  #: the officer was right, and the message is back
+    ACTION_STANDS = "action_stands"  #: the bot was right
+    FALSE_POSITIVE = "false_positive"  #: the officer was right; the message was not put back
+    REFERRED = "referred"  #: somebody else has to decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjudicated:
+    """A person has looked at what a rule led to, and says whether it was right."""
+
+    #: The verdict's record, its rule, and what happened in the room.
+    record: Rid
+    rule: str
+    action: Action
+    decision: Decision
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +232,8 @@ Fact: TypeAlias = (
     | Decided
     | Performed
     | PolicyLoaded
+    | PolicyApproved
+    | Adjudicated
     | Missed
     | Braked
     | Noted

@@ -23,6 +23,16 @@ def _drop_words(_: object, __: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
+class _Lines:
+    """Writes lines to standard error, as it is at that moment."""
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    log = debug = info = warning = error = critical = exception = failure = fatal = msg
+
+
 def configure(level: str = "info") -> None:
     """Set logging up for this process; libraries are heard from warnings on."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
@@ -42,6 +52,6 @@ def configure(level: str = "info") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Lines(),
         cache_logger_on_first_use=True,
     )

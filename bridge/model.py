@@ -53,6 +53,8 @@ class Room:
     secure_name: str = ""
     #: Where a person is asked about this room.
     review: RoomId | None = None
+    #: Whose mark on a message moves it.
+    supervisor: UserId | None = None
 
 
 class Kind(StrEnum):
@@ -163,6 +165,7 @@ class Queue(StrEnum):
     UNDECRYPTABLE = "undecryptable"
     ERRORS = "errors"
     MARKINGS = "markings"
+    MEMBERS = "members"  #: a member says that a message is operational
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +218,7 @@ class Moment(StrEnum):
     MOVED = "moved"
     REMOVED = "removed"
     UNREADABLE = "unreadable"
+    SUPPORT = "support"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

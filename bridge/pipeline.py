@@ -18,7 +18,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from bridge import members
 from bridge.facts import Decided, Fact, Missed, Seen
+from bridge.ledger.record import new_rid
 from bridge.model import (
     JUDGED,
     Action,
@@ -43,12 +45,15 @@ from bridge.model import (
     Verdict,
 )
 from bridge.policy import Policy
+from bridge.policy.hints import Hints
 from bridge.ports import Known, Store, Transport
 
 log = structlog.get_logger(__name__)
 
 #: One nudge a person and room in this time: a conversation gets one at most.
 NUDGE_MS = 30 * 60 * 1000
+#: Support is offered to one person at most once in this time: a day.
+SUPPORT_MS = 86_400_000
 UNLISTED = "builtin:unlisted-room"
 UNREADABLE = "builtin:unreadable"
 EDIT_OF_MOVED = "builtin:edit-of-moved"
@@ -56,6 +61,7 @@ DOUBTFUL = "builtin:doubtful"
 REPLACED = "builtin:room-replaced"
 #: Stands for a record that is about to be made.
 _NO_RID = Rid("")
+_WORDS = frozenset({Kind.TEXT, Kind.MEDIA})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +77,13 @@ class Pipeline:
     review: RoomId | None
     #: Called when something is newly owed.
     wake: Callable[[], None]
+    #: Whether there is somebody to talk to for people in distress.
+    peer_support: bool = False
+    _hints: Hints = field(default_factory=Hints)
     _nudged: dict[tuple[UserId, RoomId], Ms] = field(default_factory=dict)
+    #: Kept in memory only: no file says who was in distress, at the price of asking again after a
+    #: restart.
+    _supported: dict[UserId, Ms] = field(default_factory=dict)
     _unlisted: set[RoomId] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -92,15 +104,17 @@ class Pipeline:
             recall.note(message, made)
             facts += made
         await self.store.append(facts, cursor=batch.cursor)
-        if any(isinstance(fact, Seen | Decided) and fact.owes for fact in facts):
+        if any(isinstance(fact, (Seen, Decided)) and fact.owes for fact in facts):
             self.wake()
 
     async def _recall(self, batch: Batch) -> _Recall:
         edited = {m.replaces for m in batch.messages if m.replaces}
         # An edit of an edit is an edit of the first message, whatever its sender's client says.
-        roots = await self.store.known(tuple(edited))
+        roots = await self.store.known(tuple(edited)) if edited else {}
         edited |= {known.replaces for known in roots.values() if known.replaces}
         ids = edited | {m.event_id for m in batch.messages}
+        reactions = self.policy().reactions
+        ids |= {event for m in batch.messages if (event := members.marked(m, reactions))}
         return _Recall(
             known=dict(await self.store.known(tuple(ids))),
             sources=dict(await self.store.sources(batch.messages)),
@@ -118,15 +132,20 @@ class Pipeline:
             Keep(room=room.id, about=message.event_id, part=one.part, url=one.url)
             for one in message.media
         )
+        rid: Rid | None = None
         judged = room.cls in JUDGED and message.sender != self.transport.user
-        if not judged or message.kind not in {Kind.TEXT, Kind.MEDIA}:
+        if not judged or message.kind not in _WORDS:
             if message.kind is Kind.STATE and message.type == "m.room.tombstone":
                 return self._refer_replaced(message, room)
+            marked = members.marked(message, self.policy().reactions)
+            if judged and marked is not None and not message.suspect:
+                seen = Seen(message=message, cls=room.cls)
+                return [seen, *await self._marked(message, room, marked, recall)]
             if not message.suspect:
                 return [Seen(message=message, cls=room.cls, owes=keep)]
             verdict = self._nothing()
         else:
-            verdict = self.policy().judge(message, room.cls)
+            verdict = self.policy().judge(message, room.cls, hints=self._hints.of(message))
         original = recall.original(message)
         if original is not None and _moved(original):
             # Its message has been moved: an edit that arrives late goes the same way.
@@ -135,12 +154,37 @@ class Pipeline:
             verdict = _doubtful(verdict, message.doubt)
         if _plain(verdict):
             return [Seen(message=message, cls=room.cls, clean=verdict, owes=keep)]
+        if verdict.score:
+            rid = new_rid()
+            self._hints.note(message, rid, verdict, self.policy().memory)
         already = await self._also_out(message, recall)
         owes = self._owes(verdict, message, room, already)
         return [
-            Seen(message=message, cls=room.cls, owes=keep),
+            Seen(message=message, cls=room.cls, owes=keep, rid=rid),
             Decided(message=message, cls=room.cls, verdict=verdict, owes=owes),
         ]
+
+    async def _marked(
+        self, reaction: Message, room: Room, event: EventId, recall: _Recall
+    ) -> list[Fact]:
+        """Somebody says of a message that it is operational: move it, or ask the supervisor."""
+        known = recall.known.get(event)
+        if known is not None and known.replaces is not None:
+            event, known = known.replaces, recall.known.get(known.replaces)
+        if known is None or known.sender == self.transport.user:
+            return []
+        verdict = members.judge(reaction, room, known, self.policy().revision)
+        if verdict is None:
+            return []
+        message = members.target(event, known)
+        edits = (*await self.store.edits(event), *recall.edits.get(event, ()))
+        owes = self._owes(verdict, message, room, tuple(dict.fromkeys(edits)))
+        if edits:  # what people read is what goes to the secure room
+            owes = tuple(
+                replace(one, about=edits[-1]) if isinstance(one, Copy) else one for one in owes
+            )
+        recall.known[event] = replace(known, action=verdict.action, rule=verdict.rule)
+        return [Decided(message=message, cls=room.cls, verdict=verdict, owes=owes)]
 
     async def _also_out(self, message: Message, recall: _Recall) -> tuple[EventId, ...]:
         """Which events must go with *message* when it goes: what it edits, and other edits."""
@@ -183,6 +227,8 @@ class Pipeline:
                 pass
         for queue in sorted(verdict.referrals):
             owes += self._ask(message, room, queue, reason)
+        if self.policy().sees_distress(verdict) and self._may_support(message):
+            owes.append(_tell(message, Moment.SUPPORT, reason))
         return tuple(owes)
 
     def _may_nudge(self, message: Message) -> bool:
@@ -191,6 +237,13 @@ class Pipeline:
         if last is not None and message.sent_at - last < NUDGE_MS:
             return False
         self._nudged[whom] = message.sent_at
+        return True
+
+    def _may_support(self, message: Message) -> bool:
+        last = self._supported.get(message.sender)
+        if not self.peer_support or (last is not None and message.sent_at - last < SUPPORT_MS):
+            return False
+        self._supported[message.sender] = message.sent_at
         return True
 
     def _ask(self, message: Message, room: Room, queue: Queue, reason: str) -> list[Effect]:
@@ -323,7 +376,8 @@ class _Recall:
         if first is not None and first != message.event_id:
             doubt = "its ciphertext was posted before, as another event"
             message = replace(message, doubt=doubt, suspect=True)
-        return replace(message, late=message.event_id in self.known)
+        late = message.event_id in self.known
+        return message if message.late is late else replace(message, late=late)
 
     def original(self, message: Message) -> Known | None:
         """What is on record about the message that this one edits."""
@@ -343,6 +397,8 @@ class _Recall:
             rule=verdict.rule if verdict else None,
             replaces=message.replaces,
             unreadable=message.kind is Kind.UNREADABLE,
+            room=message.room,
+            sent_at=message.sent_at,
         )
         original = self.original(message)
         if message.replaces is None:

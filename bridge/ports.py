@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bridge.facts import Fact
+from bridge.facts import Decision, Fact
 from bridge.model import Action, Batch, Cursor, Debt, EventId, Message, Ms, Rid, RoomId, UserId
 
 
@@ -104,6 +104,26 @@ class Known:
     replaces: EventId | None
     #: It was recorded as unreadable and has not been read since.
     unreadable: bool
+    room: RoomId
+    sent_at: Ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A policy officer has approved a policy."""
+
+    revision: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a person found about one verdict; of several about the same, the last."""
+
+    record: Rid
+    rule: str
+    action: Action
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +135,10 @@ class Head:
     #: Records covered by the newest checkpoint, and when it was made.
     witnessed: int
     checkpoint_at: Ms | None
+    #: When the newest record was written, as it says itself.
+    latest: Ms | None = None
+    #: Bytes that are free where it lies; None where that says nothing.
+    free: int | None = None
 
 
 class Store(Protocol):
@@ -123,8 +147,8 @@ class Store(Protocol):
     `append`, `checkpoint` and `tidy` are the only ways to change anything. `append` is atomic and
     durable: once it returns, its facts, its cursor and whatever follows from them (debts, the index
     of judged events, brakes, what waits for keys) survive a crash and a power cut; if it raises,
-    none of them do and the store must not be used again (fail-stop). Calls may overlap; each is applied
-    whole, in the order in which they were made.
+    none of them do and the store must not be used again (fail-stop). Calls may overlap; each is
+    applied whole, in the order in which they were made.
 
     Raises `StoreError` when the disk is full, damaged or gone, `NoCertificate` when no custodian's
     key covers what is to be recorded.
@@ -140,6 +164,10 @@ class Store(Protocol):
 
     async def tidy(self) -> bool:
         """Delete a part of what disposals on record still have to; say whether more is left."""
+        ...
+
+    async def roll(self) -> bool:
+        """Close the log if its half-year is over, and begin the next; say whether it was."""
         ...
 
     async def cursor(self) -> Cursor | None:
@@ -170,12 +198,65 @@ class Store(Protocol):
         """Where acting is stopped; None stands for everywhere."""
         ...
 
+    async def approvals(self) -> tuple[Approval, ...]:
+        """Every approval of a policy, oldest first."""
+        ...
+
+    async def rulings(self, since: Ms) -> tuple[Ruling, ...]:
+        """What was found about verdicts at or after *since*, oldest first."""
+        ...
+
     async def head(self) -> Head:
         """Where the ledger stands."""
         ...
 
     async def close(self) -> None:
         """Finish what is under way and let go."""
+        ...
+
+
+class Countersigned(Protocol):
+    """What a store has for witnesses. A witness's line under a checkpoint changes no record.
+
+    Raises `StoreBehind` where the anchor turns out to be of another ledger (fail-stop).
+    """
+
+    async def newest(self) -> str:
+        """The newest note; before the first, one that says so much of the empty tree."""
+        ...
+
+    async def newest_by(self, name: str) -> str | None:
+        """The newest note that the witness *name* has countersigned."""
+        ...
+
+    async def proof(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Prove that the tree of *new* records continues that of *old*: RFC 6962, 2.1.2."""
+        ...
+
+    async def countersign(self, size: int, lines: str) -> None:
+        """Put signature *lines* under the note of that size, here and at the anchor."""
+        ...
+
+
+class Witness(Protocol):
+    """Another host, which remembers how far the ledger had come and never goes back.
+
+    `cosign` answers once the witness has made the checkpoint durable, so that it never cosigns a
+    smaller tree, or another one of the same size, afterwards: not after a crash either. What it
+    returns is checked: only signature lines by the key that is configured. Calls do not overlap.
+
+    Raises `WitnessElsewhere` where its newest checkpoint is not of the size *old*,
+    `WitnessDisagrees` where the tree does not continue what it has seen, `WitnessError` for
+    whatever may pass; it may have cosigned all the same. None takes longer than ten seconds.
+    """
+
+    @property
+    def name(self) -> str:
+        """Whom its cosignatures are by."""
+        ...
+
+    async def cosign(self, old: int, proof: Sequence[bytes], note: str) -> str:
+        """Have it cosign *note*, which by *proof* continues what it saw at the size *old*."""
         ...
 
 

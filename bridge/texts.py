@@ -36,8 +36,14 @@ _QUEUES = {
     Queue.UNDECRYPTABLE: "a message that Blue Lamp could not read",
     Queue.ERRORS: "something that did not go as it should",
     Queue.MARKINGS: "a security marking",
+    Queue.MEMBERS: "a message that a colleague says is operational",
 }
 _REFER = "Please look at {what}: a message of {who} in {room} at {when}. Why: {reason}."
+_CHECKPOINT = (
+    "The checkpoint of the ledger, as every day. Keep a copy outside this server: given to "
+    "'bluelamp ledger verify --checkpoint FILE', it shows whether anything up to it was changed "
+    "or lost."
+)
 _PRIVATE = {
     Moment.NUDGE: (
         "This may belong in {secure}. Your message is still here. Only you got this note; it is "
@@ -55,6 +61,9 @@ _PRIVATE = {
         "Blue Lamp could not read your {when} message in {room}; colleagues may have. Usually a "
         "key problem, not your fault. Signing out and in again often helps. Help: {contact}."
     ),
+    Moment.SUPPORT: (
+        "That sounds heavy. Nobody has been told. If you would like to talk: {peer_support}."
+    ),
 }
 
 
@@ -68,6 +77,8 @@ class Speaker:
     contact: str
     zone: ZoneInfo
     server: str
+    #: Whom somebody in distress can talk to; empty where the force names nobody.
+    peer_support: str = ""
 
     def copy(self, debt: Debt, message: Message, reason: str) -> Post:
         """The moved message, under its sender's name."""
@@ -107,6 +118,7 @@ class Speaker:
             else _Both("another room"),
             reason=_Both(notify.reason),
             contact=_Both(self.contact),
+            peer_support=_Both(self.peer_support),
         )
         sounds = notify.moment in {Moment.MOVED, Moment.REMOVED}
         return Post(
@@ -127,6 +139,13 @@ class Speaker:
             reason=_Both(refer.reason),
         )
         return Post(body=filled.text, formatted=filled.html, sounds=True)
+
+    def checkpoint(self, note: str) -> Post:
+        """The ledger's newest checkpoint, for auditors to keep."""
+        return Post(
+            body=f"{_CHECKPOINT}\n\n{note}",
+            formatted=f"<p>{escape(_CHECKPOINT)}</p><pre><code>{escape(note)}</code></pre>",
+        )
 
     def name(self, user: UserId) -> str:
         """What colleagues call *user*."""
@@ -169,10 +188,20 @@ def _fill(template: str, **parts: _Both) -> _Both:
 _ELSEWHERE = _Both("another room")
 
 
-def card(here: ClassPolicy, *, secure: str, contact: str) -> str:
-    """The notice of a room, which is its topic: what is kept, how long, who may read it."""
+def notice(words: str) -> Post:
+    """Something about the bot itself that people should know."""
+    lines = escape(words).replace("\n", "<br>")
+    return Post(body=words, formatted=f"<p>{lines}</p>", sounds=True)
+
+
+def card(here: ClassPolicy, *, secure: str, contact: str, reviewers: bool = False) -> str:
+    """The notice of a room, which is its topic: what is kept, how long, who may read it.
+
+    *reviewers* says that there are people who read flagged messages without the custodians.
+    """
     visible, kept = _days(here.visible_days), _days(here.kept_days)
     readers = ", ".join(here.readers)
+    flagged = " Flagged messages: also reviewers, without the custodians." if reviewers else ""
     if not here.judged:
         return (
             f"Blue Lamp, an automated member, records this room. Visible {visible}; kept {kept}, "
@@ -182,7 +211,7 @@ def card(here: ClassPolicy, *, secure: str, contact: str) -> str:
         f"Fine here: rotas, milk, birthdays. Not here: people, addresses, jobs; use {secure}. "
         f"Blue Lamp, an automated member, reads this room. Visible {visible}; kept {kept}, longer "
         f"under hold. Looked for: {', '.join(here.looks_for)}. Readers: {readers}, each look "
-        f"recorded. Help: {contact}"
+        f"recorded.{flagged} Help: {contact}"
     )
 
 

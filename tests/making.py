@@ -39,8 +39,9 @@ class Hands:
 def custodian(name: str = "psd", months: int = 2) -> Custodian:
     made = Custodian.new(name)
     for retention in ("social", "operational", "system"):
-        for month in range(11, 11 + months):
-            made.issue(retention, year=2026, month=month, kept_days=90)
+        for after in range(10, 10 + months):
+            year, month = 2026 + after // 12, after % 12 + 1
+            made.issue(retention, year=year, month=month, kept_days=90)
     return made
 
 

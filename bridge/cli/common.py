@@ -5,11 +5,14 @@ Never prints a traceback.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from bridge.config import Config, load_config
 
@@ -35,3 +38,14 @@ def config_path(context: typer.Context, own: Path | None) -> Path:
 def configuration(context: typer.Context, own: Path | None) -> Config:
     """Load the configuration that the command line names."""
     return load_config(config_path(context, own))
+
+
+@contextlib.contextmanager
+def watching(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar, on a terminal only, while something is done; yields what to tell how far it is.
+
+    It is told how many are done, and of how many.
+    """
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, size: bar.update(task, completed=done, total=size)

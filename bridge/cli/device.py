@@ -11,7 +11,7 @@ import typer
 from bridge import app, control
 from bridge.cli.common import ConfigOption, configuration, out
 from bridge.errors import UsageError
-from bridge.matrix.identity import make_seeds
+from bridge.matrix.seeds import Vault
 
 cli = typer.Typer(help="The bot's own device.", no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def renew(
         if old.exists():
             old.rename(old.with_name(f"{name}.old-{stamp}"))
     if new_identity:
-        make_seeds(loaded.state)
+        Vault.of(loaded.state, loaded.identity_passphrase).make()
     device = asyncio.run(app.sign_in_anew(loaded))
     whose = "a new identity" if new_identity else "the identity that it had"
     out.print(f"The bot is now the device {device}, signed by {whose}.")

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 from rich.progress import Progress
 
-from bridge import app
+from bridge import app, control, log
 from bridge.cli.common import ConfigOption, configuration, err, out
-from bridge.cli.keys import PassphrasesOption, SharesOption, VaultsOption, unlock_vaults
-from bridge.config import Config, load_register
-from bridge.errors import UsageError
-from bridge.facts import Viewed
-from bridge.ledger.opening import Reader
-from bridge.ledger.record import new_rid
-from bridge.ledger.scope import parse_scope
-from bridge.reading import check_ledger, consultations, opened, record_look
-from bridge.register import Lock, People, Register
+from bridge.config import Config
+from bridge.consult import consulting
+from bridge.errors import StoreError
+from bridge.reading import check_ledger
+from bridge.verify.notes import cosigned
 from bridge.verify.steps import Report
 
 cli = typer.Typer(help="The sealed record.", no_args_is_help=True)
@@ -35,20 +31,33 @@ def verify_ledger(
         list[Path] | None,
         typer.Option(help="A checkpoint that was kept elsewhere; repeatable.", show_default=False),
     ] = None,
+    looks: Annotated[
+        bool, typer.Option("--consultations", help="The ledger of who looked at what, instead.")
+    ] = False,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            help="A checkpoint up to which you verified before: only later records in full.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check every record. Exit 0 sound · 1 tampered · 2 sound with an unwitnessed tail."""
     loaded = configuration(context, config)
+    if looks:
+        loaded = consulting(loaded)
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("verifying", total=None)
         report = check_ledger(
             loaded,
             tuple(checkpoint or ()),
             now=app.now(),
+            since=since,
             progress=lambda done, size: bar.update(task, completed=done, total=size),
         )
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(_as_json(report))).decode())
+        typer.echo(msgspec.json.format(msgspec.json.encode(report.plain())).decode())
     else:
         _show(report, loaded)
     if not report.ok:
@@ -57,18 +66,30 @@ def verify_ledger(
         raise typer.Exit(2)
 
 
-def _as_json(report: Report) -> dict[str, Any]:
-    return {
-        "ok": report.ok,
-        "records": report.records,
-        "checkpoints": report.checkpoints,
-        "unwitnessed_tail": report.unwitnessed_tail,
-        "unwitnessed_age_s": report.unwitnessed_age_ms // 1000,
-        "failures": [
-            {"step": one.step, "rid": one.rid, "what": one.what} for one in report.failures
-        ],
-        "kinds": dict(sorted(report.kinds.items())),
-    }
+@cli.command("checkpoint")
+def sign_checkpoint(
+    context: typer.Context,
+    config: ConfigOption = None,
+    out_file: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write it to this file too.", show_default=False),
+    ] = None,
+) -> None:
+    """Sign what there is now and have it witnessed. Exit 2 if a witness did not sign it."""
+    log.configure("warning")
+    loaded = configuration(context, config)
+    answer = asyncio.run(control.ask(loaded.socket, control.Order(do="checkpoint")))
+    if answer is not None and not answer.ok:
+        raise StoreError(answer.text)
+    note = answer.text if answer else asyncio.run(app.sign_checkpoint(loaded))
+    if out_file is not None:
+        out_file.write_text(note, encoding="utf-8")
+    typer.echo(note, nl=False)
+    signed = cosigned(note, [one.key for one in loaded.witnesses])
+    missing = [one.key.name for one in loaded.witnesses if one.key.name not in signed]
+    if missing:
+        err.print(f"Not signed by: {', '.join(missing)}. The bot asks again.", style="yellow")
+        raise typer.Exit(2)
 
 
 def _show(report: Report, config: Config) -> None:
@@ -82,6 +103,10 @@ def _show(report: Report, config: Config) -> None:
         return
     out.print(f"Sound: {report.records} records, {report.checkpoints} checkpoints.")
     out.print(", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items())))
+    for line in _more(report):
+        out.print(line, markup=False)
+    for line in report.warnings:
+        out.print(f"Look into this: {line}.", style="yellow", markup=False)
     if report.unwitnessed_tail:
         out.print(
             f"The last {report.unwitnessed_tail} records ({report.unwitnessed_age_ms // 1000} s) "
@@ -102,64 +127,23 @@ def _show(report: Report, config: Config) -> None:
         )
 
 
-@cli.command("open")
-def open_records(
-    context: typer.Context,
-    scope: Annotated[
-        str, typer.Option(help="Such as 'room:\"Response A social\" from:2026-11-22'.")
-    ],
-    purpose: Annotated[str, typer.Option(help="What you read it for; it is recorded.")],
-    vault: VaultsOption,
-    share: SharesOption,
-    config: ConfigOption = None,
-    case: Annotated[str, typer.Option(help="A case reference; it is recorded.")] = "",
-    passphrase_file: PassphrasesOption = None,
-) -> None:
-    """Read records with the custodians' keys. The look is recorded before anything is shown."""
-    if not purpose.strip():
-        raise UsageError("Say what you read it for: --purpose is recorded with the look.")
-    loaded = configuration(context, config)
-    register, people, lock = load_register(loaded)
-    wanted = parse_scope(
-        scope,
-        loaded.zone,
-        room_id=lambda name: _room_id(register, lock, name),
-        person_id=lambda name: _person_id(people, name),
-    )
-    custodians = unlock_vaults(vault, share, passphrase_file or [])
-    names = tuple(sorted(one.name for one in loaded.custodians))
-    reader = Reader(loaded.origin, names, custodians)
-    role = " and ".join(f"custodian {one.name}" for one in custodians)
-    look = Viewed(
-        rid=new_rid(), who=getpass.getuser(), role=role, scope=scope, purpose=purpose, case=case
-    )
-    asyncio.run(record_look(loaded, look, clock=app.now))
-    shown, closed = 0, 0
-    for header, body in opened(loaded, reader, wanted):
-        if body is None:
-            closed += 1
-            continue
-        shown += 1
-        inside, _, _ = body.partition(b"\n")  # a file's own bytes come after its first line
-        typer.echo(msgspec.json.encode({**header, "opened": msgspec.Raw(inside)}).decode())
-    err.print(f"{shown} records shown. This look is recorded in {consultations(loaded)}.")
-    if closed:
-        err.print(f"{closed} records of this scope do not open with this key.", style="yellow")
-        raise typer.Exit(2)
-
-
-def _person_id(people: People, name: str) -> str | None:
-    for person in people.persons.values():
-        if name in {person.id, person.name, person.collar}:
-            return person.id
-    return name if name.startswith("@") and ":" in name else None
-
-
-def _room_id(register: Register, lock: Lock, name: str) -> str | None:
-    for room in register.resolve(lock).values():
-        if name in {room.id, room.name}:
-            return room.id
-    for key, entry in register.rooms.items():
-        if name in {key, entry.name}:
-            return register.id_of(key, lock)
-    return None
+def _more(report: Report) -> Iterator[str]:
+    """What else people should know of a sound ledger."""
+    if report.since:
+        yield f"Only what came after record {report.since} was checked in full."
+    if not report.pinned:
+        yield "No identities were pinned: the custodians are those that the genesis names."
+    for one in report.before:
+        yield f"It goes on from {one.origin} at {one.size} records." + (
+            f" Lost: records {one.lost[0]} to {one.lost[1] - 1} ({one.reason})." if one.lost else ""
+        )
+    if report.cosigned:
+        yield (
+            f"{report.cosigned} checkpoints are signed by witnesses; the longest wait for one was "
+            f"{report.longest_gap_ms // 1000} s."
+        )
+    if report.disposed or report.undeleted:
+        yield f"{report.disposed} bodies were disposed of; {report.undeleted} are still to go."
+    if report.open_debts:
+        oldest = report.oldest_debt_ms // 1000
+        yield f"{report.open_debts} debts are open, the oldest for {oldest} s."

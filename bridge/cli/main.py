@@ -17,15 +17,37 @@ import typer
 from rich.table import Table
 
 from bridge import __version__, app, control, log
-from bridge.cli import demo, device, keys, ledger, policy, rooms
+from bridge.cli import (
+    demo,
+    destroy,
+    device,
+    disclose,
+    keys,
+    ledger,
+    policing,
+    policy,
+    reading,
+    replay,
+    retention,
+    rooms,
+    safekeeping,
+    witness,
+)
+from bridge.cli.asking import give_order
 from bridge.cli.common import ConfigOption, config_path, configuration, err, out
-from bridge.config import Config, load_certificates, load_config, load_policies, load_register
+from bridge.config import (
+    Config,
+    load_certificates,
+    load_config,
+    load_policies,
+    load_register,
+    load_reviewers,
+)
 from bridge.coverage import Coverage
 from bridge.errors import BridgeError, UsageError
 from bridge.model import Ms
 from bridge.secret import read_secret
 from bridge.store.reader import SqliteReader
-from bridge.store.sqlite import SqliteStore
 from bridge.verify import Unsound
 
 cli = typer.Typer(
@@ -35,11 +57,32 @@ cli = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+keys.cli.command("destroy")(destroy.destroy)
+keys.cli.command("order-erase")(destroy.order_erase)
+ledger.cli.command("prove")(disclose.prove)
+ledger.cli.command("verify-pack")(disclose.verify_pack)
+ledger.cli.command("open")(reading.open_records)
+ledger.cli.command("request")(reading.request_records)
+ledger.cli.command("release")(reading.release_records)
+ledger.cli.command("unexamined")(reading.unexamined)
+ledger.cli.command("examine")(reading.examine)
+ledger.cli.command("recover")(safekeeping.recover)
+policy.cli.command("status")(policing.status)
+policy.cli.command("reload")(policing.reload)
+policy.cli.command("activate")(policing.activate)
+policy.cli.command("adjudicate")(policing.adjudicate)
+policy.cli.command("replay")(replay.replay)
 cli.add_typer(policy.cli, name="policy")
 cli.add_typer(rooms.cli, name="rooms")
 cli.add_typer(ledger.cli, name="ledger")
 cli.add_typer(keys.cli, name="keys")
 cli.add_typer(device.cli, name="device")
+cli.add_typer(retention.cases, name="case")
+cli.add_typer(retention.holds, name="hold")
+cli.add_typer(retention.cli, name="retention")
+cli.command("erase")(retention.erase)
+cli.add_typer(safekeeping.cli, name="backup")
+cli.command("witness")(witness.witness)
 cli.command("demo")(demo.demo)
 
 
@@ -96,9 +139,14 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
         read_secret(secret, "the bot's token or password")
         out.print(f"{secret}: good; only you may read it")
     certificates = load_certificates(loaded)
-    for retention in sorted(policies.retention):
-        certificates.recipients(retention, app.now())
+    for name in sorted(policies.retention):
+        certificates.recipients(name, app.now())
     out.print(f"custodians: good; {' and '.join(certificates.custodians)}")
+    reviewers = load_reviewers(loaded)
+    if reviewers is not None:
+        for name in sorted(policies.retention):
+            reviewers.recipients(name, app.now())
+        out.print(f"reviewers: good; {' and '.join(reviewers.custodians)}")
 
 
 @cli.command()
@@ -112,7 +160,7 @@ def pause(
     """Stop acting at once, in one room or everywhere; recording goes on."""
     _one_of(room, everywhere)
     order = control.Order(do="pause", room=room, by=getpass.getuser(), reason=reason)
-    _order(configuration(context, config), order)
+    give_order(configuration(context, config), order)
 
 
 @cli.command()
@@ -128,7 +176,7 @@ def resume(
     """Act again after a pause, and do what was owed meanwhile."""
     _one_of(room, everywhere)
     order = control.Order(do="resume", room=room, by=getpass.getuser(), waive=waive)
-    _order(configuration(context, config), order)
+    give_order(configuration(context, config), order)
 
 
 @cli.command()
@@ -208,31 +256,6 @@ def _show_coverage(found: Coverage) -> None:
 def _one_of(room: str | None, everywhere: bool) -> None:
     if (room is None) == (not everywhere):
         raise UsageError("Say where: --room NAME or --all.")
-
-
-def _order(config: Config, order: control.Order) -> None:
-    answer = asyncio.run(_ask(config, order))
-    (out if answer.ok else err).print(answer.text)
-    if not answer.ok:
-        raise typer.Exit(3)
-
-
-async def _ask(config: Config, order: control.Order) -> control.Answer:
-    """Have the running bot do it; if none runs, write to the store ourselves."""
-    answer = await control.ask(config.socket, order)
-    if answer is not None:
-        return answer
-    parts = app.check(config)
-    store = SqliteStore(config.ledger, parts.identity, app.now, anchor=config.anchor)
-    try:
-        orders = app.Orders(store=store, settler=None, rooms=parts.rooms)
-        answer = await orders.obey(order)
-        await store.checkpoint()
-    finally:
-        await store.close()
-    return control.Answer(
-        ok=answer.ok, text=f"The bot is not running; for when it does: {answer.text}"
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

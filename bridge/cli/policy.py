@@ -13,14 +13,15 @@ from rich.text import Text
 
 from bridge.cli.common import ConfigOption, config_path, err, out
 from bridge.config import load_config, load_policies, read_text
-from bridge.detect.rules import Channel
+from bridge.detect.rules import Channel, Mode
+from bridge.drafts import find_policies
 from bridge.errors import UsageError
 from bridge.model import JUDGED, Action, RoomClass
 from bridge.policy import Policy
 from bridge.policy.corpus import Label, read_corpus
 from bridge.policy.explain import Explanation, explain
 from bridge.policy.gate import gate
-from bridge.policy.measure import Measurement, compare, measure
+from bridge.policy.measure import Measurement, compare, measure, wilson
 
 cli = typer.Typer(help="Try and measure policies.", no_args_is_help=True)
 
@@ -37,6 +38,13 @@ def _load(context: typer.Context, config: Path | None, policies: Path | None) ->
     if path.exists() or config is not None or context.find_root().obj is not None:
         return load_policies(load_config(path).policies)
     return load_policies(Path("policies"))
+
+
+def _other(context: typer.Context, config: Path | None, named: str) -> Policy:
+    """The policy that a folder has, or of which the bot keeps a copy under that digest."""
+    if Path(named).is_dir():
+        return load_policies(Path(named))
+    return find_policies(load_config(config_path(context, config)), named)
 
 
 @cli.command("explain")
@@ -61,17 +69,31 @@ def _show(found: Explanation) -> None:
         shown.stylize("bold underline", one.start, one.end)
         for start, end in one.evidence:
             shown.stylize("italic", start, end)
-    out.print(shown)
+    if found.seen and not out.is_terminal:
+        _underline(found)
+    else:
+        out.print(shown)
     if found.seen:
         table = Table(box=None, pad_edge=False)
         for name in ("rule", "what it is", "family", "sure", "at", "from"):
             table.add_column(name, overflow="fold")
         for one in found.seen:
             place = f"{one.start} to {one.end}" + ("" if one.view == "plain" else f" ({one.view})")
+            mode = "" if one.mode is Mode.ENFORCE else f" ({one.mode})"
+            near = ", ".join(f"{start} to {end}" for start, end in one.evidence)
+            place += f", with {near}" if near else ""
             table.add_row(
-                one.rule, one.title, one.family, str(one.confidence), place, Text(one.source)
+                f"{one.rule}{mode}",
+                one.title,
+                one.family,
+                str(one.confidence),
+                place,
+                Text(one.source),
             )
         out.print(table)
+        families = found.families[Channel.OPERATIONAL]
+        if len(families) > 1:
+            out.print("together: " + ", ".join(f"{n} {score}" for n, score in families.items()))
     verdict = found.verdict
     if found.cls not in JUDGED:
         out.print(f"Messages in {found.cls.value} rooms are recorded and not judged.")
@@ -87,7 +109,26 @@ def _show(found: Explanation) -> None:
     if conduct:
         state = "" if found.conduct else " (these rules are switched off)"
         out.print(f"professional standards: score {conduct}{state}")
+    if verdict.referrals:
+        out.print(f"people look: {', '.join(sorted(verdict.referrals))}")
+    if found.scores.get(Channel.SUPPORT):
+        out.print("somebody may be in distress: never moved; peer support is offered privately")
     out.print(f"policy {verdict.revision[:12]}", style="dim")
+
+
+def _underline(found: Explanation) -> None:
+    """Mark what was seen (^) and what made it surer (~) where there is no terminal to do so."""
+    marks = [" "] * len(found.text)
+    for one in found.seen:
+        for start, end in one.evidence:
+            marks[start:end] = ["~" if mark == " " else mark for mark in marks[start:end]]
+    for one in found.seen:
+        marks[one.start : one.end] = "^" * (min(one.end, len(marks)) - one.start)
+    at = 0
+    for line in found.text.split("\n"):
+        below = "".join(marks[at : at + len(line)]).rstrip()
+        out.print(f"{line}\n{below}" if below else line, markup=False)
+        at += len(line) + 1
 
 
 @cli.command("test")
@@ -98,8 +139,8 @@ def measure_policy(
     policies: PoliciesOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     baseline: Annotated[
-        Path | None,
-        typer.Option(help="A folder of other policies; say what they would do otherwise."),
+        str | None,
+        typer.Option(help="Another policy, a folder or a digest; say what it does otherwise."),
     ] = None,
     bounds: Annotated[
         str | None,
@@ -117,10 +158,13 @@ def measure_policy(
     else:
         _report(measured)
     if baseline is not None:
-        before = measure(load_policies(baseline), labelled, clock=time.perf_counter)
+        other = _other(context, config, baseline)
+        before = measure(other, labelled, clock=time.perf_counter)
         change = compare(before, measured)
         err.print(f"newly matched: {', '.join(change.newly_matched) or 'none'}")
         err.print(f"no longer matched: {', '.join(change.no_longer_matched) or 'none'}")
+        for name, was, now in change.other_action:
+            err.print(f"{name}: {was.name.lower()} before, {now.name.lower()} now", markup=False)
     if bounds is None:
         return
     missed = [bound for bound in gate(measured, bounds) if not bound.holds]
@@ -130,6 +174,24 @@ def measure_policy(
         raise typer.Exit(1)
 
 
+def _share(count: int, total: int) -> str:
+    """A share, per 1,000, with the Wilson interval of 95 %."""
+    if not total:
+        return "none"
+    low, high = (1000 * bound for bound in wilson(count, total))
+    return f"{count}, per 1,000: {1000 * count / total:.1f} ({low:.1f} to {high:.1f})"
+
+
+def _by_rule(measured: Measurement) -> None:
+    table = Table(title="messages in which each rule saw something")
+    for name in ("rule", *(label.value for label in Label)):
+        table.add_column(name, justify="left" if name == "rule" else "right", overflow="fold")
+    for rule, count in sorted(measured.by_rule.items()):
+        table.add_row(rule, str(count.social), str(count.operational), str(count.concern))
+    if measured.by_rule:
+        out.print(table)
+
+
 def _report(measured: Measurement) -> None:
     table = Table(title=f"{len(measured.judged)} messages, policy {measured.revision[:12]}")
     for name in ("label", "messages", "nudged or moved", "moved"):
@@ -137,14 +199,11 @@ def _report(measured: Measurement) -> None:
     for label in (Label.OPERATIONAL, Label.SOCIAL):
         total = len(measured.of(label))
         cells = [
-            f"{count} ({count / total:.1%})" if total else "none"
-            for count in (
-                measured.count(label, Action.NUDGE),
-                measured.count(label, Action.REDIRECT),
-            )
+            _share(measured.count(label, least), total) for least in (Action.NUDGE, Action.REDIRECT)
         ]
         table.add_row(label.value, str(total), *cells)
     out.print(table)
+    _by_rule(measured)
     concern = measured.of(Label.CONCERN)
     if concern:
         referred = sum(one.referred for one in concern)

@@ -136,6 +136,7 @@ homeserver:
 force:
   name: Exampleshire Police
   contact: the Digital Desk, ext. 4401
+  peer_support: Peer Support, ext. 4450, day and night
   timezone: Europe/London
 custodians:
   - name: psd

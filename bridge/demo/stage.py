@@ -18,6 +18,7 @@ import msgspec
 from bridge.app import apply_register, compare_coverage, now
 from bridge.config import Config, load_config, load_register
 from bridge.demo.bot import BotProcess
+from bridge.demo.bystander import witnessed
 from bridge.demo.force import BOT, OFFICERS, SUPERVISOR, Force, found
 from bridge.demo.homeserver import Homeserver
 from bridge.demo.officer import Officer, Phone
@@ -193,6 +194,8 @@ async def stage(
         if server is None:
             await stack.enter_async_context(homeserver)
         force = found(folder, homeserver.url)
+        witness = stack.enter_context(witnessed(force))
+        say(f"A witness of the ledger answers at {witness}")
         say(f"Making {len(OFFICERS) + 2} accounts")
         await asyncio.to_thread(_register, homeserver, force)
         config = load_config(force.config)

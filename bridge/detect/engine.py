@@ -11,21 +11,49 @@ a trigger fired, read the text another way and do 2 and 3 again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import re2
 
 from bridge.detect import fold, weigh
-from bridge.detect.fold import Folded
+from bridge.detect.fold import Folded, plain_bytes
 from bridge.detect.identifiers import AgeRange
 from bridge.detect.phrases import CANARY, SET_MEMORY, options, together
-from bridge.detect.rules import Concepts, Lexicon, Mode, Rule, Sighting, Words
+from bridge.detect.rules import Case, Concepts, Lexicon, Mode, Rule, Sighting, Words
 from bridge.detect.weigh import Context, Reading, Span
 
 #: Part of every revision: raise it when the same rules would find other things than before.
-ENGINE = "1"
+ENGINE = "2"
 #: A confidence below this is no sighting.
 LEAST_CONFIDENCE = 10
+#: What follows from so many combinations of hits is remembered.
+_MOST_PLANS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunction:
+    """A rule that wants lexicons together, and for each of its groups one bit a lexicon."""
+
+    rule: Rule
+    concepts: Concepts
+    groups: tuple[int, ...]
+
+    def is_met(self, mask: int) -> bool:
+        """Say whether the lexicons of *mask* are enough."""
+        return sum(1 for group in self.groups if mask & group) >= self.concepts.at_least
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do about one combination of hits of the set."""
+
+    #: Rules that occur, in their order.
+    worded: tuple[tuple[Rule, Words], ...]
+    #: Rules that enough of their lexicons occur for: each with its groups, without what does not.
+    met: tuple[tuple[Rule, Concepts, tuple[tuple[Lexicon, ...], ...]], ...]
+    spaced: bool
+    leet: bool
 
 
 class Engine:
@@ -42,12 +70,12 @@ class Engine:
         self._spaced = self._first_lexicon + len(self._lexicons)
         self._leet = self._spaced + 1
         self._canary = self._spaced + 2
-        bits = {lexicon.id: 1 << at for at, lexicon in enumerate(self._lexicons)}
+        self._bits = {lexicon.id: 1 << at for at, lexicon in enumerate(self._lexicons)}
         self._concepts = [
-            (rule, concepts, tuple(_mask(group, bits) for group in concepts.groups))
+            Conjunction(rule, concepts, tuple(_mask(group, self._bits) for group in concepts.groups))
             for rule, concepts in conjunctions
         ]
-        self._set = together(self._patterns())
+        self._match = together(self._patterns())
         self._context = Context(
             lexicon
             for rule in live
@@ -56,6 +84,7 @@ class Engine:
             for lexicon in near.lexicons
         )
         self._singles: list[Any] | None = None
+        self._plans: dict[tuple[int, ...], Plan | None] = {}
 
     def _patterns(self) -> Iterator[str]:
         yield from (words.pattern for _, words in self._worded)
@@ -66,93 +95,112 @@ class Engine:
 
     def sight(self, raw: str) -> tuple[Sighting, ...]:
         """Find everything that the rules see in *raw*; offsets are into *raw*."""
-        hits = self._set.Match(fold.plain(raw).encode("ascii"))
-        if hits is not None and len(hits) == 1 and hits[0] == self._canary:
+        hits = self._match(plain_bytes(raw))
+        if len(hits) == 1:  # the canary: the set is well and has found nothing
             return ()
-        return self._sight(raw, hits)
+        try:
+            plan = self._plans[tuple(hits)]
+        except KeyError:
+            plan = self._plan(plain_bytes(raw), hits)
+        return () if plan is None else self._sight(raw, plan)
 
-    def _sight(self, raw: str, hits: list[int] | None) -> tuple[Sighting, ...]:
-        view: Folded | None = None
-        if hits is None or self._canary not in hits:
-            view = fold.folded(raw)
-            hits = self._one_by_one(view.text)
-        if not self._may_matter(hits):
-            return ()
+    def _sight(self, raw: str, plan: Plan) -> tuple[Sighting, ...]:
         # Views are made of a text's beginning; where nothing else was found, so is the way back.
-        only_triggers = all(hit >= self._spaced for hit in hits)
-        view = view or fold.folded(raw[: fold.VIEW_LIMIT] if only_triggers else raw)
-        found = self._look(Reading(view, "plain", self._context), hits)
-        if self._spaced in hits:
+        if plan.worded or plan.met:
+            view = fold.folded(raw)
+            found = self._look(Reading(view, "plain", self._context), plan)
+        else:
+            view, found = fold.folded(raw[: fold.VIEW_LIMIT]), []
+        if plan.spaced:
             found += self._look_again(fold.joined(view), "joined")
-        if self._leet in hits:
+        if plan.leet:
             found += self._look_again(fold.unleeted(view), "unleeted")
         return tuple(found)
 
-    def _may_matter(self, hits: list[int]) -> bool:
-        """Say whether there is more than a lone word of one lexicon."""
-        first, last = self._first_lexicon, self._spaced
-        lone = 0
-        for hit in hits:
-            if first <= hit < last:
-                lone += 1
-            elif hit != self._canary:
-                return True
-        return lone > 1
+    def _plan(self, data: bytes, hits: list[int]) -> Plan | None:
+        """Say what follows from *hits*, and remember it; None: nothing does."""
+        if self._canary not in hits:
+            return self._made(self._one_by_one(data))
+        made = self._made(hits)
+        plan = made if made.worded or made.met or made.spaced or made.leet else None
+        if len(self._plans) < _MOST_PLANS:
+            self._plans[tuple(hits)] = plan
+        return plan
 
-    def _one_by_one(self, text: str) -> list[int]:
+    def _made(self, hits: list[int]) -> Plan:
+        mask = 0
+        for hit in hits:
+            if self._first_lexicon <= hit < self._spaced:
+                mask |= 1 << (hit - self._first_lexicon)
+        return Plan(
+            worded=tuple(self._worded[hit] for hit in sorted(hits) if hit < self._first_lexicon),
+            met=tuple(
+                (one.rule, one.concepts, self._present(one.concepts, mask))
+                for one in self._concepts
+                if one.is_met(mask)
+            ),
+            spaced=self._spaced in hits,
+            leet=self._leet in hits,
+        )
+
+    def _present(self, concepts: Concepts, mask: int) -> tuple[tuple[Lexicon, ...], ...]:
+        return tuple(
+            tuple(lexicon for lexicon in group if self._bits[lexicon.id] & mask)
+            for group in concepts.groups
+        )
+
+    def _one_by_one(self, data: bytes) -> list[int]:
         if self._singles is None:
             self._singles = [
                 re2.compile(pattern.encode("ascii"), options(SET_MEMORY))
                 for pattern in self._patterns()
             ]
-        data = text.encode("ascii")
         return [at for at, single in enumerate(self._singles) if single.search(data) is not None]
 
     def _look_again(self, view: Folded, name: str) -> list[Sighting]:
         reading = Reading(view, name, self._context)
-        hits = self._set.Match(reading.data)
-        if hits is None or self._canary not in hits:
-            hits = self._one_by_one(view.text)
-        return self._look(reading, hits)
+        hits = self._match(reading.data)
+        key = tuple(hits)
+        plan = self._plans[key] if key in self._plans else self._plan(reading.data, hits)
+        return [] if plan is None else self._look(reading, plan)
 
-    def _look(self, reading: Reading, hits: list[int]) -> list[Sighting]:
+    def _look(self, reading: Reading, plan: Plan) -> list[Sighting]:
         found: list[Sighting] = []
         wordy_only = reading.name == "unleeted"
-        mask = 0
-        for hit in hits:
-            if hit < self._first_lexicon:
-                rule, words = self._worded[hit]
-                if words.wordy or not wordy_only:
-                    found += self._words(rule, words, reading)
-            elif hit < self._spaced:
-                mask |= 1 << (hit - self._first_lexicon)
-        if mask and not wordy_only:
-            for rule, concepts, groups in self._concepts:
-                if sum(1 for group in groups if mask & group) >= concepts.at_least:
-                    found += _conjunction(rule, concepts, reading)
+        for rule, words in plan.worded:
+            if words.wordy or not wordy_only:
+                self._words(rule, words, reading, found)
+        if not wordy_only:
+            for rule, concepts, groups in plan.met:
+                found += _conjunction(rule, concepts, groups, reading)
         return found
 
-    def _words(self, rule: Rule, words: Words, reading: Reading) -> Iterator[Sighting]:
+    def _words(self, rule: Rule, words: Words, reading: Reading, found: list[Sighting]) -> None:
         view = reading.view
         for span in reading.places(words.expression):
-            raw = view.original(*span)
-            if reading.name == "unleeted" and raw.isalpha():
+            if reading.name == "unleeted" and view.original(*span).isalpha():
                 continue  # nothing in it was a figure or a sign; the plain view has it
-            if not weigh.case_fits(rule.case, raw) or weigh.excepted(rule, reading, span):
+            if rule.case is not Case.ANY and not weigh.case_fits(rule.case, view.original(*span)):
                 continue
-            evidence = weigh.evidence(rule.evidence, reading, span)
+            if words.ordinary is not None and words.ordinary(view.original(*span)):
+                continue
+            if rule.exceptions and weigh.excepted(rule, reading, span):
+                continue
+            evidence = weigh.evidence(rule.evidence, reading, span) if rule.evidence else ()
             passed = words.check is None or words.check(view.text[slice(*span)], self._ages)
             confidence = weigh.sureness(
                 rule.ladder, view, span, passed=passed, backed=bool(evidence)
             )
             if confidence >= LEAST_CONFIDENCE:
-                yield _sighting(rule, reading, span, confidence, evidence)
+                found.append(_sighting(rule, reading, span, confidence, evidence))
 
 
-def _conjunction(rule: Rule, concepts: Concepts, reading: Reading) -> list[Sighting]:
+def _conjunction(
+    rule: Rule, concepts: Concepts, groups: tuple[tuple[Lexicon, ...], ...], reading: Reading
+) -> list[Sighting]:
     hits = sorted(
         (start, end, group)
-        for group, lexicons in enumerate(concepts.groups)
+        for group, lexicons in enumerate(groups)
         for lexicon in lexicons
         for start, end in reading.places(lexicon.expression)
         if not weigh.excepted(rule, reading, (start, end))

@@ -120,6 +120,20 @@ def plain(raw: str) -> str:
     return raw.translate(_TABLE)
 
 
+#: What `plain` does to ASCII, as a table of bytes and what is left out.
+_BYTES = bytes(ord(" " if code == ord("_") else chr(code).lower()) for code in range(128)) + (
+    bytes(range(128, 256))
+)
+_LEFT_OUT = bytes(code for code in range(128) if _CONTROLS.fullmatch(chr(code)))
+
+
+def plain_bytes(raw: str) -> bytes:
+    """Fold *raw* as `plain` does, into the ASCII bytes that RE2 reads."""
+    if raw.isascii():
+        return raw.encode().translate(_BYTES, _LEFT_OUT)
+    return raw.translate(_TABLE).encode("ascii")
+
+
 def folded(raw: str) -> Folded:
     """Fold *raw* and keep the way back; only for what has been matched."""
     text = plain(raw)

@@ -34,6 +34,8 @@ class AgeRange:
 
 #: Takes the matched text, folded, and says whether the check is passed.
 Check: TypeAlias = Callable[[str, AgeRange], bool]
+#: Takes a place as it was typed and says that it is ordinary words.
+Ordinary: TypeAlias = Callable[[str], bool]
 
 
 def _digits(text: str) -> str:
@@ -69,6 +71,30 @@ _SHORT_WORDS = frozenset({
     "thu", "too", "top", "try", "tue", "two", "use", "van", "via", "was", "way", "wed", "wee",
     "who", "why", "wks", "yes", "yet", "you", "yrs",
 })  # fmt: skip
+
+
+_TWO_LETTERS = frozenset({
+    "am", "as", "at", "be", "by", "do", "go", "he", "me", "my", "no", "of", "on", "or", "pm", "so",
+    "to", "up", "us", "we", "ya", "nr", "ft", "ok", "eh", "gt", "mk", "pt", "rm", "wk", "yr",
+})  # fmt: skip
+_MONTHS = frozenset({
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+})  # fmt: skip
+
+
+def no_registration(raw: str) -> bool:
+    """Say that "on30nov", "be in 20 min" or "an MG11 pad" is typed, and no registration."""
+    compact = _letters_and_digits(raw.lower())
+    first, last = compact[:2], compact[-3:]
+    if first in _TWO_LETTERS and last in _MONTHS:
+        return True
+    if last not in _SHORT_WORDS | _MONTHS and last not in {"pad", "per", "men"}:
+        return False
+    letters = [ch for ch in raw if ch.isalpha()]
+    if all(ch.isupper() for ch in letters):
+        return False
+    mixed = any(ch.isupper() for ch in letters) and raw[-1:].islower()
+    return first in _TWO_LETTERS or mixed or " " in raw
 
 
 def vrm_letters(text: str, _: AgeRange) -> bool:
@@ -145,19 +171,50 @@ def uk_position(text: str, _: AgeRange) -> bool:
     if len(found) < 2:
         return False
     latitude, longitude = float(found[0]), float(found[1])
+    if "w" in text:
+        longitude = -abs(longitude)
     return 49 <= latitude <= 61 and -9 <= longitude <= 2.5
 
 
 def date_of_birth(text: str, _: AgeRange) -> bool:
     """Check that the figures could be a day, a month and a year."""
     found = [int(part) for part in re.findall("[0-9]+", text)[-3:]]
+    if len(found) == 1:  # run together, as in 300695
+        run = f"{found[0]:06}" if found[0] < 10**6 else f"{found[0]:08}"
+        found = [int(run[:2]), int(run[2:4]), int(run[4:])]
+    if len(found) == 2:  # with the month's name
+        return 1 <= found[0] <= 31
     return len(found) == 3 and 1 <= found[0] <= 31 and 1 <= found[1] <= 12
+
+
+def own_network(raw: str) -> bool:
+    """Say that an address is of a home's or an office's own network, and leads to nobody."""
+    parts = re.findall("[0-9]+", raw)
+    first, second = int(parts[0]), int(parts[1])
+    return (
+        first in {0, 10, 127}
+        or (first, second) in {(192, 168), (169, 254)}
+        or (first == 172 and 16 <= second <= 31)
+    )
+
+
+def no_grid(raw: str) -> bool:
+    """Say that "no 4010232137" or "so 123 456" is a word and a number, and no grid reference."""
+    return raw[:2] in {"no", "No", "so", "So", "NO"} and (raw[:2] != "NO" or raw[2:3] != " ")
+
+
+def iban(text: str, _: AgeRange) -> bool:
+    """Check a bank account's number by ISO 7064, mod 97."""
+    compact = _letters_and_digits(text)
+    turned = compact[4:] + compact[:4]
+    return int("".join(str(int(sign, 36)) for sign in turned)) % 97 == 1
 
 
 _NO_STREET = frozenset({
     "the", "this", "that", "our", "my", "his", "her", "their", "same", "next", "min", "mins",
     "minute", "minutes", "hour", "hours", "hrs", "mile", "miles", "doors", "down", "for", "and",
     "are", "was", "with", "from", "into", "out", "off", "any", "quid", "people", "lads", "cars",
+    "pay", "price", "sun", "per", "half", "odd", "percent", "days", "weeks", "years", "degrees", "metres",
 })  # fmt: skip
 
 

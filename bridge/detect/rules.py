@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from bridge.detect.identifiers import Check
+from bridge.detect.identifiers import Check, Ordinary
 
 
 class Channel(StrEnum):
@@ -92,6 +92,8 @@ class Words:
     pattern: str
     expression: Any
     check: Check | None = None
+    #: Says that a place, as it was typed, is ordinary words.
+    ordinary: Ordinary | None = None
     #: Made of words alone, so that it is also looked for in the view without figures and signs.
     wordy: bool = False
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from bridge.detect.fold import Folded
-from bridge.detect.phrases import CANARY, together
+from bridge.detect.phrases import CANARY, spans, together
 from bridge.detect.rules import Case, Ladder, Lexicon, Near, Rule
 
 #: How many places of one expression count in one text; a message needs no more to be moved.
@@ -27,15 +27,15 @@ class Context:
     def __init__(self, lexicons: Iterable[Lexicon]) -> None:
         """Compile them as one set."""
         known = {lexicon.id: lexicon for lexicon in lexicons}
-        self._expressions = [id(lexicon.expression) for lexicon in known.values()]
-        self._set = together([*(lexicon.pattern for lexicon in known.values()), CANARY])
+        self._expressions = tuple(lexicon.expression for lexicon in known.values())
+        self._match = together([*(lexicon.pattern for lexicon in known.values()), CANARY])
 
-    def absent(self, data: bytes) -> dict[int, list[Span]]:
-        """Give an empty list of places for each lexicon that does not occur in *data*."""
-        hits = self._set.Match(data) or ()
-        if len(self._expressions) not in hits:  # no canary: the answer is worth nothing
-            return {}
-        return {key: [] for at, key in enumerate(self._expressions) if at not in hits}
+    def present(self, data: bytes) -> frozenset[Any]:
+        """Give the expressions of the lexicons that may occur in *data*."""
+        hits, canary = self._match(data), len(self._expressions)
+        if canary not in hits:
+            return frozenset(self._expressions)  # the answer is worth nothing
+        return frozenset(self._expressions[hit] for hit in hits if hit != canary)
 
 
 class Reading:
@@ -44,29 +44,38 @@ class Reading:
     *name* is "plain", "joined" or "unleeted".
     """
 
-    __slots__ = ("_known", "data", "name", "view")
+    __slots__ = ("_context", "_known", "_present", "data", "name", "view")
 
     def __init__(self, view: Folded, name: str, context: Context) -> None:
         """Make *view* ready."""
         self.view, self.name = view, name
         self.data = view.text.encode("ascii")
-        self._known = context.absent(self.data)
+        self._context = context
+        self._present: frozenset[Any] | None = None
+        self._known: dict[Any, list[Span]] = {}
 
     def places(self, expression: Any) -> list[Span]:
         """Find where an expression matches, the first `MOST_PLACES` of them, in order."""
-        known = self._known.get(id(expression))
+        known = self._known.get(expression)
         if known is None:
-            known = self._known[id(expression)] = _places(expression, self.data)
+            known = self._known[expression] = spans(expression, self.data, MOST_PLACES)
         return known
 
-
-def _places(expression: Any, data: bytes) -> list[Span]:
-    found: list[Span] = []
-    for match in expression.finditer(data):
-        found.append(match.span())
-        if len(found) == MOST_PLACES:
-            break
-    return found
+    def near(self, near: Near, span: Span) -> Span | None:
+        """Find the first word of *near*'s lexicons that stands within its window of *span*."""
+        if self._present is None:
+            self._present = self._context.present(self.data)
+        start, end = span
+        for lexicon in near.lexicons:
+            if lexicon.expression not in self._present:
+                continue
+            for place in self.places(lexicon.expression):
+                if place[0] > end + near.window:
+                    break
+                beside = place[0] < start or place[1] > end
+                if beside and place[1] >= start - near.window:
+                    return place
+        return None
 
 
 def densest(hits: list[tuple[int, int, int]], window: int) -> list[tuple[int, int, int]]:
@@ -100,23 +109,13 @@ def case_fits(case: Case, raw: str) -> bool:
 
 def excepted(rule: Rule, reading: Reading, span: Span) -> bool:
     """Say whether words stand near a place that take its meaning away."""
-    return any(_first_near(near, reading, span) is not None for near in rule.exceptions)
+    return any(reading.near(near, span) is not None for near in rule.exceptions)
 
 
 def evidence(near: Near | None, reading: Reading, span: Span) -> tuple[Span, ...]:
     """Find words near a place that make it surer; the first is enough."""
-    found = _first_near(near, reading, span) if near else None
+    found = reading.near(near, span) if near else None
     return (found,) if found else ()
-
-
-def _first_near(near: Near, reading: Reading, span: Span) -> Span | None:
-    start, end = span
-    for lexicon in near.lexicons:
-        for place in reading.places(lexicon.expression):
-            apart = place[1] <= start or place[0] >= end
-            if apart and place[1] >= start - near.window and place[0] <= end + near.window:
-                return place
-    return None
 
 
 def sureness(ladder: Ladder, view: Folded, span: Span, *, passed: bool, backed: bool) -> int:

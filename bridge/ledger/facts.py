@@ -12,6 +12,7 @@ from typing import Protocol, assert_never
 import msgspec
 
 from bridge.facts import (
+    Adjudicated,
     Beat,
     Braked,
     CaseOpened,
@@ -25,6 +26,7 @@ from bridge.facts import (
     Missed,
     Noted,
     Performed,
+    PolicyApproved,
     PolicyLoaded,
     Released,
     Seen,
@@ -124,8 +126,8 @@ def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> It
             yield from _decided(fact, memory, retention[fact.cls])
         case Performed():
             yield from _performed(fact, memory)
-        case PolicyLoaded(revision=revision, files=files):
-            yield _own(Kind.POLICY, {"files": dict(files)}, revision=revision)
+        case PolicyLoaded() | PolicyApproved() | Adjudicated():
+            yield _ruled(fact)
         case Missed(gap=gap):
             body = {"room": gap.room, "reason": gap.reason}
             yield replace(_own(Kind.GAP, body), tagged={"room": gap.room})
@@ -159,6 +161,19 @@ def _kept(fact: CaseOpened | Held | Released | Disposed | Erased) -> Draft:
             return replace(_own(Kind.SHRED, {}, bucket=bucket), body=attestation)
         case Erased(record=record, orders=orders):
             return replace(_own(Kind.ERASE, {}, ref=record), body=orders)
+
+
+def _ruled(fact: PolicyLoaded | PolicyApproved | Adjudicated) -> Draft:
+    """Which policy decides, on whose word, and whether it was right."""
+    match fact:
+        case PolicyLoaded(revision=revision, files=files, base=base, weakened=weakened):
+            reduced = {"base": base, "weakened": dict(weakened)} if weakened else {}
+            return _own(Kind.POLICY, {"files": dict(files), **reduced}, revision=revision)
+        case PolicyApproved(revision=revision, by=by, account=account):
+            return _own(Kind.APPROVAL, {"by": by, "account": account}, revision=revision)
+        case Adjudicated(record=record, rule=rule, action=action, decision=decision, by=by):
+            clear = {"ref": record, "rule": rule, "action": action.name.lower()}
+            return _own(Kind.DECISION, {"by": by}, status=decision.value, **clear)
 
 
 def _consulted(fact: Viewed | Granted | Examined) -> Draft:
@@ -226,7 +241,7 @@ def _seen(fact: Seen, memory: Memory, retention: str) -> Draft:
         fields["ref"] = ref
     return Draft(
         kind=Kind.LATE if message.late else _KINDS[message.kind],
-        rid=new_rid(),
+        rid=fact.rid or new_rid(),
         retention=retention,
         fields=fields,
         tagged=_tagged(message),

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bridge.errors import CannotOpen, LedgerError, NoCertificate
 from bridge.model import Ms
 from bridge.verify.notes import decode64, encode64
-from bridge.verify.papers import Certificate, Signed, signed_bytes
+from bridge.verify.papers import Attestation, Certificate, Order, Paper, Signed, signed_bytes
 
 #: X-Wing-shaped hybrid KEM of draft-ietf-hpke-pq, as `cryptography` 49 and later has it.
 SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
@@ -49,6 +49,42 @@ def month_bounds(year: int, month: int) -> tuple[Ms, Ms]:
     return Ms(int(start.timestamp()) * 1000), Ms(int(end.timestamp()) * 1000)
 
 
+def public_of(seed: bytes) -> bytes:
+    """Return the public half (1,216 bytes) of the HPKE key that *seed* (32 bytes) makes."""
+    both = hashlib.shake_256(seed).digest(96)
+    kem = mlkem.MLKEM768PrivateKey.from_seed_bytes(both[:64]).public_key()
+    curve = x25519.X25519PrivateKey.from_private_bytes(both[64:]).public_key()
+    return kem.public_bytes_raw() + curve.public_bytes_raw()
+
+
+def seal_to(public: bytes, secret: bytes, info: bytes) -> bytes:
+    """Seal *secret* to a public half as `public_of` gives it; *info* binds it to its place.
+
+    Raises:
+        LedgerError: it is no such key.
+    """
+    try:
+        key = hpke.MLKEM768X25519PublicKey(
+            mlkem.MLKEM768PublicKey.from_public_bytes(public[:_ML_KEM_PUBLIC]),
+            x25519.X25519PublicKey.from_public_bytes(public[_ML_KEM_PUBLIC:]),
+        )
+    except ValueError:
+        raise LedgerError("this is not a public key that anything could be sealed to") from None
+    return SUITE.encrypt(secret, key, info)
+
+
+def unseal_with(seed: bytes, sealed: bytes, info: bytes) -> bytes:
+    """Open what was sealed to the key that *seed* makes.
+
+    Raises:
+        CannotOpen: it was sealed to another, or for another place.
+    """
+    try:
+        return SUITE.decrypt(sealed, _private(seed), info)
+    except (InvalidTag, ValueError):
+        raise CannotOpen("this was sealed to another key, or for another place") from None
+
+
 def _private(seed: bytes) -> hpke.MLKEM768X25519PrivateKey:
     # The seed is expanded as draft-ietf-hpke-pq expands it, so other libraries can use it.
     both = hashlib.shake_256(seed).digest(96)
@@ -56,13 +92,6 @@ def _private(seed: bytes) -> hpke.MLKEM768X25519PrivateKey:
         mlkem.MLKEM768PrivateKey.from_seed_bytes(both[:64]),
         x25519.X25519PrivateKey.from_private_bytes(both[64:]),
     )
-
-
-def _public_bytes(seed: bytes) -> bytes:
-    both = hashlib.shake_256(seed).digest(96)
-    kem = mlkem.MLKEM768PrivateKey.from_seed_bytes(both[:64]).public_key()
-    curve = x25519.X25519PrivateKey.from_private_bytes(both[64:]).public_key()
-    return kem.public_bytes_raw() + curve.public_bytes_raw()
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,12 +112,7 @@ class Recipient:
 
     def seal(self, secret: bytes, info: bytes) -> bytes:
         """Seal *secret* so that only this custodian opens it; *info* binds it to its place."""
-        raw = decode64(self.certificate.key)
-        public = hpke.MLKEM768X25519PublicKey(
-            mlkem.MLKEM768PublicKey.from_public_bytes(raw[:_ML_KEM_PUBLIC]),
-            x25519.X25519PublicKey.from_public_bytes(raw[_ML_KEM_PUBLIC:]),
-        )
-        return SUITE.encrypt(secret, public, info)
+        return seal_to(decode64(self.certificate.key), secret, info)
 
 
 class Certificates:
@@ -151,11 +175,25 @@ class Certificates:
 class Custodian:
     """The private side: an identity and the bucket keys. Lives on the custodian's machine."""
 
-    def __init__(self, name: str, identity: bytes, seeds: dict[str, tuple[str, bytes]]) -> None:
-        """Hold the Ed25519 seed *identity* and *seeds*: bucket → (signed JSON, 32-byte seed)."""
+    def __init__(
+        self,
+        name: str,
+        identity: bytes,
+        seeds: dict[str, tuple[str, bytes]],
+        *,
+        holds: dict[str, bytes] | None = None,
+        attested: dict[str, Paper] | None = None,
+    ) -> None:
+        """Hold the Ed25519 seed *identity* and *seeds*: bucket → (signed JSON, 32-byte seed).
+
+        *holds* are the keys to what was saved for a hold, by the hold's rid; *attested* what was
+        signed of buckets whose key is destroyed.
+        """
         self.name = name
         self.identity = identity
         self.seeds = seeds
+        self.holds = holds if holds is not None else {}
+        self.attested = attested if attested is not None else {}
 
     @classmethod
     def new(cls, name: str) -> Custodian:
@@ -165,31 +203,26 @@ class Custodian:
     @property
     def public(self) -> bytes:
         """The identity's public half, which configurations pin."""
-        key = Ed25519PrivateKey.from_private_bytes(self.identity)
-        return key.public_key().public_bytes_raw()
+        return self._key().public_key().public_bytes_raw()
 
     def issue(self, retention: str, *, year: int, month: int, kept_days: int) -> bool:
         """Make and certify the key of one bucket; say whether it was new."""
         start, end = month_bounds(year, month)
         bucket = bucket_of(retention, start)
-        if bucket in self.seeds:
+        if bucket in self.seeds or bucket in self.attested:
             return False
         seed = secrets.token_bytes(32)
-        text = _encode(
-            Certificate(
-                custodian=self.name,
-                bucket=bucket,
-                retention=retention,
-                start=start,
-                end=end,
-                expires=end + kept_days * DAY_MS,
-                key=encode64(_public_bytes(seed)),
-            )
+        made = Certificate(
+            custodian=self.name,
+            bucket=bucket,
+            retention=retention,
+            start=start,
+            end=end,
+            expires=end + kept_days * DAY_MS,
+            key=encode64(public_of(seed)),
         )
-        signature = Ed25519PrivateKey.from_private_bytes(self.identity).sign(
-            signed_bytes("certificate", text.decode())
-        )
-        signed = Signed(certificate=text.decode(), signature=encode64(signature))
+        paper = self._sign("certificate", made)
+        signed = Signed(certificate=paper.text, signature=paper.signature)
         self.seeds[bucket] = (_encode(signed).decode(), seed)
         return True
 
@@ -207,6 +240,26 @@ class Custodian:
                     retention, year=year + ahead // 12, month=ahead % 12 + 1, kept_days=days
                 )
         return count
+
+    def sign(self, paper: Attestation | Order) -> Paper:
+        """Sign an attestation of destruction, or an order to erase."""
+        return self._sign(type(paper).__name__.lower(), paper)
+
+    def vouch(self, kind: str, text: str) -> str:
+        """Sign another text of ours, of a *kind* that no paper has; base64."""
+        return encode64(self._key().sign(signed_bytes(kind, text)))
+
+    def _sign(self, kind: str, paper: msgspec.Struct) -> Paper:
+        text = _encode(paper).decode()
+        return Paper(text=text, signature=self.vouch(kind, text))
+
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.identity)
+
+    def certificate(self, bucket: str) -> Certificate:
+        """Return the certificate of one of the buckets whose key is here."""
+        signed = msgspec.json.decode(self.seeds[bucket][0], type=Signed)
+        return signed.check(self.public)
 
     def bundle(self) -> Bundle:
         """Return the file for the bot's host."""
@@ -231,6 +284,6 @@ class Custodian:
                 "or has been destroyed"
             )
         try:
-            return SUITE.decrypt(sealed, _private(self.seeds[bucket][1]), info)
-        except (InvalidTag, ValueError):
+            return unseal_with(self.seeds[bucket][1], sealed, info)
+        except CannotOpen:
             raise CannotOpen(f"this was not sealed to {self.name}'s key of {bucket}") from None

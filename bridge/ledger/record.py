@@ -12,21 +12,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bridge.errors import CannotOpen
 from bridge.model import Ms, Rid
+from bridge.verify import Unsound, opening
 from bridge.verify.headers import FORMAT, VERSION, Header, Kind, encode_header
 from bridge.verify.notes import encode64
-
-#: Bodies are padded to a multiple of this many bytes, so that lengths say little.
-PADDING = 256
-_NONCE = 12
-
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
+from bridge.verify.opening import NONCE, PADDING, bound, record_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +68,6 @@ def half(secret: bytes, rid: Rid) -> bytes:
     return hmac.digest(secret, b"rec" + bytes.fromhex(rid), "sha256")
 
 
-def record_key(halves: bytes, rid: Rid) -> tuple[bytes, bytes]:
-    """Combine the custodians' *halves*, side by side, into (key, key commitment); 32 bytes each."""
-    both = hmac.digest(halves, b"dek" + bytes.fromhex(rid), "sha512")
-    return both[:32], both[32:]
-
-
 def tag(tag_key: bytes, what: str, identifier: str) -> str:
     """Tag an id so that only who holds the bucket's tag key can look for it; 32 hex digits."""
     return hmac.digest(tag_key, what.encode() + b"\0" + identifier.encode(), "sha256")[:16].hex()
@@ -119,11 +106,6 @@ def hold_info(origin: str, hold: str, bucket: str, custodian: str) -> bytes:
     )
 
 
-def _bound(origin: str, header: Header) -> bytes:
-    bare = {name: value for name, value in header.items() if name not in {"len", "sha256"}}
-    return FORMAT + b"/body\n" + origin.encode() + b"\n" + _encode(bare)
-
-
 def close(origin: str, header: Header, body: bytes, halves: bytes) -> Record:
     """Seal *body* under the record's own key and finish the record."""
     rid = Rid(str(header["rid"]))
@@ -131,8 +113,8 @@ def close(origin: str, header: Header, body: bytes, halves: bytes) -> Record:
     header = {**header, "kc": encode64(commit)}
     padded = body + b"\x80"
     padded += bytes(-len(padded) % PADDING)
-    nonce = secrets.token_bytes(_NONCE)
-    return finish(header, nonce + AESGCM(key).encrypt(nonce, padded, _bound(origin, header)))
+    nonce = secrets.token_bytes(NONCE)
+    return finish(header, nonce + AESGCM(key).encrypt(nonce, padded, bound(origin, header)))
 
 
 def open_body(origin: str, header: Header, body: bytes, halves: bytes) -> bytes:
@@ -141,11 +123,7 @@ def open_body(origin: str, header: Header, body: bytes, halves: bytes) -> bytes:
     Raises:
         CannotOpen: the halves are of another record, or header or body were changed.
     """
-    key, commit = record_key(halves, Rid(str(header["rid"])))
-    if not hmac.compare_digest(encode64(commit), str(header.get("kc", ""))):
-        raise CannotOpen(f"these key halves do not belong to record {header['rid']}")
     try:
-        padded = AESGCM(key).decrypt(body[:_NONCE], body[_NONCE:], _bound(origin, header))
-    except (InvalidTag, ValueError):  # ValueError: too short to hold even a nonce
-        raise CannotOpen(f"record {header['rid']} does not open: it was changed") from None
-    return padded.rstrip(b"\0")[:-1]
+        return opening.open_body(origin, header, body, halves)
+    except Unsound as exc:
+        raise CannotOpen(str(exc)) from None

@@ -9,14 +9,29 @@ import datetime
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from bridge.errors import UsageError
-from bridge.ledger.opening import Reader
+from bridge.ledger.keys import DAY_MS
+from bridge.ledger.seal import EPOCH_MS
+from bridge.model import Rid
 from bridge.verify.headers import PLAIN, Header, Kind
 
 #: Words whose value is compared with a clear field of the header.
 _CLEAR = {"rule": "rule", "action": "action", "rid": "rid", "kind": "kind", "class": "class"}
-_WORDS = ("room", "person", "from", "to", *_CLEAR)
+_WORDS = ("room", "person", "from", "to", "hold", *_CLEAR)
+
+
+class Finder(Protocol):
+    """Whoever can tell what a record is about without opening it."""
+
+    def matches(self, header: Header, what: str, identifier: str) -> bool:
+        """Say whether the record's tag *what* (room, sender, event) is of *identifier*."""
+        ...
+
+    def saved_for(self, hold: str, rid: Rid) -> bool:
+        """Say whether the record was saved for this hold before its bucket's key was destroyed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +45,21 @@ class Scope:
     start: int | None = None
     end: int | None = None
     clear: Mapping[str, str]
+    hold: str | None = None
 
-    def covers(self, header: Header, reader: Reader) -> bool:
+    def needs(self, header: Header) -> bool:
+        """Say whether what this epoch record opens may be asked for."""
+        at = int(header["t"])
+        return not (
+            header["kind"] == Kind.EPOCH
+            and (
+                (self.start is not None and at + EPOCH_MS < self.start)
+                # A clock may have been set back while the epoch lasted.
+                or (self.end is not None and at >= self.end + DAY_MS)
+            )
+        )
+
+    def covers(self, header: Header, finder: Finder) -> bool:
         """Say whether the record with *header* is asked for."""
         if header["kind"] in PLAIN:
             return False
@@ -42,9 +70,11 @@ class Scope:
             return False
         if any(header.get(name) != value for name, value in self.clear.items()):
             return False
-        if self.room is not None and not reader.matches(header, "room", self.room):
+        if self.room is not None and not finder.matches(header, "room", self.room):
             return False
-        return self.person is None or reader.matches(header, "sender", self.person)
+        if self.hold is not None and not finder.saved_for(self.hold, Rid(str(header["rid"]))):
+            return False
+        return self.person is None or finder.matches(header, "sender", self.person)
 
 
 def parse_scope(
@@ -89,6 +119,7 @@ def parse_scope(
         person=person,
         start=_day(got["from"], zone, 0) if "from" in got else None,
         end=_day(got["to"], zone, 1) if "to" in got else None,
+        hold=got.get("hold"),
         clear={_CLEAR[name]: value for name, value in got.items() if name in _CLEAR},
     )
 

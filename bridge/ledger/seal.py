@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
@@ -35,6 +36,8 @@ EPOCH_RECORDS = 1024
 EPOCH_MS = 15 * 60 * 1000
 #: Kinds that no fact becomes.
 MADE_HERE = frozenset({Kind.GENESIS, Kind.CERTIFICATE, Kind.EPOCH, Kind.REVIEW})
+#: A page's records have one time and few retention classes.
+_bucket = lru_cache(maxsize=32)(bucket_of)
 
 
 @dataclass(slots=True)
@@ -75,6 +78,8 @@ class Sealer:
         self._reviewers = reviewers
         self._tag_keys = dict(tag_keys)
         self._epochs: dict[str, _Epoch] = {}
+        #: Tags made since the last `forget`: most records of a page share rooms and senders.
+        self._tags: dict[tuple[str, str, str], str] = {}
 
     def genesis(self, at: Ms, about: Mapping[str, object]) -> Record:
         """Make a log's first record."""
@@ -95,7 +100,7 @@ class Sealer:
             if draft.kind in PLAIN:
                 records.append(finish(start(draft, at), draft.body))
                 continue
-            bucket = bucket_of(draft.retention, at)
+            bucket = _bucket(draft.retention, at)
             epoch = self._epochs.get(bucket)
             if epoch is None or epoch.left == 0 or at >= epoch.ends:
                 recipients = self._certificates.recipients(draft.retention, at)
@@ -132,6 +137,7 @@ class Sealer:
         self._epochs = {b: e for b, e in self._epochs.items() if at < e.ends and e.left}
         month = month_of(at)
         self._tag_keys = {b: k for b, k in self._tag_keys.items() if b[-len(month) :] >= month}
+        self._tags.clear()
 
     def _open_bucket(self, bucket: str, recipients: tuple[Recipient, ...], at: Ms) -> Record:
         draft = Draft(kind=Kind.CERTIFICATE, rid=new_rid(), retention="")
@@ -169,9 +175,15 @@ class Sealer:
 
     def _close(self, draft: Draft, bucket: str, epoch: _Epoch, at: Ms) -> Record:
         tags = {
-            what: tag(self._tag_keys[bucket], what, identifier)
-            for what, identifier in draft.tagged.items()
+            what: self._tag(bucket, what, identifier) for what, identifier in draft.tagged.items()
         }
         header: Header = {**start(draft, at), **tags, "bucket": bucket, "epoch": epoch.rid}
         halves = b"".join(half(one, draft.rid) for one in epoch.secrets)
         return close(self._origin, header, draft.body, halves)
+
+    def _tag(self, bucket: str, what: str, identifier: str) -> str:
+        made = self._tags.get((bucket, what, identifier))
+        if made is None:
+            made = tag(self._tag_keys[bucket], what, identifier)
+            self._tags[bucket, what, identifier] = made
+        return made

@@ -7,7 +7,6 @@ the library underneath out: each is translated here, once.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,6 +25,7 @@ from bridge.errors import (
     TooLarge,
     TransportError,
 )
+from bridge.matrix.nested import read_json
 from bridge.model import UserId
 
 _LOGIN = "/_matrix/client/v3/login"
@@ -38,8 +38,8 @@ T = TypeVar("T")
 
 
 def quote(part: str) -> str:
-    """Encode one part of a path, such as a room id or an alias."""
-    return _quote(part, safe="")
+    """Encode one part of a path, such as a room id or an alias; never raises."""
+    return _quote(part, safe="", errors="replace")
 
 
 class Api:
@@ -215,7 +215,7 @@ class Api:
 
 async def _json_or_none(response: aiohttp.ClientResponse) -> object:
     try:
-        return json.loads(await response.read())
+        return read_json(await response.read())
     except ValueError:
         return None
 

@@ -19,7 +19,8 @@ from nio.crypto.attachments import decrypt_attachment
 from peewee import PeeweeException
 
 from bridge.errors import TransportError
-from bridge.matrix.keys import MEGOLM, Bundle, LampOlm
+from bridge.matrix.keys import MEGOLM, LampOlm
+from bridge.matrix.offers import Bundle, Inviters
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ class Bundles:
         #: None: nothing can be fetched, and offers wait.
         self.download: Download | None = None
         #: Who invited us where.
-        self.inviters: dict[str, str] = {}
+        self.inviters = Inviters(olm.store)
         #: Sessions whose keys were taken in and that nobody was told of yet.
         self.fresh: set[str] = set()
         self._since: dict[Bundle, float] = {}

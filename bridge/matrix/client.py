@@ -8,12 +8,12 @@ lists.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
 import nio.client.base_client
 import structlog
 from nio import AsyncClient, AsyncClientConfig, MatrixRoom
@@ -26,6 +26,7 @@ from bridge.matrix.devices import GRAVE
 from bridge.matrix.exchange import Exchange
 from bridge.matrix.keys import MEGOLM, LampOlm
 from bridge.matrix.missing import Missing
+from bridge.matrix.nested import read_json
 from bridge.matrix.recent import Recent
 from bridge.matrix.sessions import LampStore
 from bridge.matrix.trust import Pins
@@ -39,8 +40,7 @@ _WITHHELD = {"m.room_key.withheld", "org.matrix.room_key.withheld"}
 _MOST_REPORTS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(msgspec.Struct, frozen=True):
     """What was inside an encrypted event."""
 
     type: str
@@ -207,7 +207,10 @@ class LampClient(AsyncClient):
                 continue
             ours = event.get("type") == "m.room.member" and event.get("state_key") == self.user_id
             if ours and isinstance(event.get("sender"), str):
-                self.bundles.inviters[room_id] = event["sender"]
+                try:
+                    self.bundles.inviters[room_id] = event["sender"]
+                except PeeweeException as exc:
+                    _store_failed(exc)
 
     def take_state(self, room_id: str, event: Mapping[str, Any]) -> None:
         """Take in one clear state event: who is in a room, and whether it is encrypted (5)."""
@@ -246,7 +249,10 @@ class LampClient(AsyncClient):
     def forget_room(self, room_id: str) -> None:
         """We are no longer in this room (11)."""
         self.rooms.pop(room_id, None)
-        self.bundles.inviters.pop(room_id, None)
+        try:
+            self.bundles.inviters.forget(room_id)
+        except PeeweeException as exc:
+            _store_failed(exc)
         self.olm.outbound_group_sessions.pop(room_id, None)
 
     def forget_sessions(self, room_id: str) -> int:
@@ -300,7 +306,7 @@ class LampClient(AsyncClient):
             early = "unknown message index" in str(exc)
             return Dark("its key begins after it" if early else "its key does not fit", session_id)
         try:
-            payload = json.loads(plain, parse_constant=_refuse)
+            payload = _read(plain)
             kind, inner = payload["type"], payload["content"]
         except Exception as exc:
             log.info("megolm.malformed", room=room_id, error=type(exc).__name__)
@@ -393,6 +399,14 @@ class LampClient(AsyncClient):
 
 def _texts(value: object) -> set[str]:
     return {item for item in value if isinstance(item, str)} if isinstance(value, list) else set()
+
+
+def _read(plain: str) -> Any:
+    """Read JSON: the fast way; what that refuses, such as a lone surrogate, the forgiving way."""
+    try:
+        return msgspec.json.decode(plain)
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+        return read_json(plain, _refuse)
 
 
 def _refuse(constant: str) -> NoReturn:

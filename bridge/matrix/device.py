@@ -12,6 +12,7 @@ from bridge.matrix.api import Api
 from bridge.matrix.client import LampClient
 from bridge.matrix.identity import Account, cross_sign, pickle_key, sign_in
 from bridge.matrix.media import fetch
+from bridge.matrix.seeds import Vault
 from bridge.matrix.transport import MOST_BYTES, MatrixTransport
 from bridge.model import RoomId
 from bridge.secret import read_secret
@@ -47,7 +48,8 @@ async def open_device(
         await client.tend_keys()
         await client.upload_fallback_key(api)
         password = read_secret(password_file, "the password") if password_file else None
-        await cross_sign(client, api, account.state, password)
+        vault = Vault.of(account.state, account.identity_passphrase)
+        await cross_sign(client, api, vault, password)
     except BaseException:
         await transport.close()
         raise

@@ -6,6 +6,7 @@ are those of the failures of matrix-nio 0.26 that docs/matrix.md lists.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -39,6 +40,11 @@ class Devices(Olm):  # type: ignore[misc]  # nio ships no types
         self._doubts: dict[str, dict[tuple[str, str, str], str]] = {}
         self._asked_for: Recent[tuple[str, str], bool] = Recent(_MOST_ASKED)
         super().__init__(user_id, device_id, store)
+
+    @cached_property
+    def own_key(self) -> str:
+        """Our device's curve25519 key, which it keeps for life."""
+        return str(self.account.identity_keys["curve25519"])
 
     def take_devices(self, user: str, devices: object, owner: Identity) -> bool:
         """Take in the devices of *user*; say whether a room key must be made anew (3)."""
@@ -119,8 +125,7 @@ class Devices(Olm):  # type: ignore[misc]  # nio ships no types
 
     def doubt(self, sender: str, session: InboundGroupSession) -> str:
         """Say what speaks against *sender* having made *session*; "" if nothing does (6)."""
-        own = self.account.identity_keys["curve25519"]
-        if (sender, session.sender_key) == (self.user_id, own):
+        if sender == self.user_id and session.sender_key == self.own_key:
             return ""
         via = session.forwarding_chain[0] if session.forwarding_chain else ""
         named = (session.sender_key, session.ed25519, via)

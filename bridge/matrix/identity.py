@@ -7,6 +7,7 @@ cross-signed (MSC4153), and nio has no call for it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 from dataclasses import dataclass
@@ -21,14 +22,11 @@ from nio.api import Api as NioApi
 from bridge.errors import ConfigError, NotPermitted, NotSignedIn
 from bridge.matrix.api import Api, login
 from bridge.matrix.client import LampClient
+from bridge.matrix.seeds import USES, Seeds, Vault, public
 from bridge.model import UserId
 from bridge.secret import read_secret, write_secret
 
 log = structlog.get_logger(__name__)
-
-#: The seeds of the identity. A second identity would alarm everybody who verified the first.
-_VAULT = "identity.json"
-_USES = ("master", "self_signing", "user_signing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +38,8 @@ class Account:
     state: Path
     token_file: Path | None
     password_file: Path | None
+    #: What the cross-signing seeds are locked with; None: a file beside the state folder.
+    identity_passphrase: Path | None = None
 
 
 class _Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,39 +142,42 @@ def pickle_key(state: Path) -> str:
     return read_secret(path, "the key of the crypto store")
 
 
-async def cross_sign(client: LampClient, api: Api, state: Path, password: str | None) -> None:
+async def cross_sign(client: LampClient, api: Api, vault: Vault, password: str | None) -> None:
     """Make the bot's cross-signing identity known and sign this device with it, once.
 
-    The seeds are needed only to sign a new device: once this one is signed, their file may be kept
-    in a safe instead of on the bot's host. *password* is needed only to replace an identity that
-    somebody else made.
+    The seeds are needed only to sign a new device: once this one is signed, the vault and its
+    passphrase may be kept in a safe instead of on the bot's host. *password* is needed only to
+    replace an identity that somebody else made.
 
     Raises:
         NotPermitted: the account already has an identity whose seeds are not here.
+        ConfigError: the vault is there, is needed, and does not open.
     """
+    await asyncio.to_thread(vault.take_over)
     user = client.user_id
     asked = await api.call(
         "POST", "/_matrix/client/v3/keys/query", {"device_keys": {user: [client.device_id]}}
     )
     master = (asked.get("master_keys") or {}).get(user) or {}
-    if not (state / _VAULT).exists():
-        if _is_signed(asked, user, client.device_id):
-            return
-        if master:
-            raise NotPermitted(
-                f"The bot's identity is not in {state / _VAULT}, and this device is not signed by "
-                "it. Put the file back from where you keep it, start once, and take it away again."
-            )
-    seeds = _seeds(state)
-    ours = _public(seeds["master"])
-    if ours not in (master.get("keys") or {}).values():
+    known = (master.get("keys") or {}).values()
+    ours = vault.master()
+    if (ours is None or ours in known) and _is_signed(asked, user, client.device_id):
+        return
+    if ours is None and master:
+        raise NotPermitted(
+            f"The bot's identity is not in {vault.path}, and this device is not signed by it. Put "
+            f"the file and its passphrase, {vault.passphrase}, back from where you keep them, "
+            "start once, and take them away again."
+        )
+    seeds = await asyncio.to_thread(vault.make if ours is None else vault.open)
+    if public(seeds["master"]) not in known:
         await _upload_identity(client, api, seeds, password)
-        log.info("identity.made", user=user, keep=f"move {state / _VAULT} to a safe: it is needed "
-                 "only when the bot gets a new device")  # fmt: skip
+        log.info("identity.made", user=user, keep=f"move {vault.path} and {vault.passphrase} to "
+                 "safes: they are needed only when the bot gets a new device")  # fmt: skip
     device = (asked.get("device_keys") or {}).get(user, {}).get(client.device_id)
     if device is None:
         raise NotPermitted(f"The homeserver has no keys of the bot's device {client.device_id}.")
-    signer = f"ed25519:{_public(seeds['self_signing'])}"
+    signer = f"ed25519:{public(seeds['self_signing'])}"
     if signer in device.get("signatures", {}).get(user, {}):
         return
     device.pop("unsigned", None)
@@ -196,10 +199,10 @@ def _is_signed(asked: dict[str, Any], user: str, device_id: str) -> bool:
 
 
 async def _upload_identity(
-    client: LampClient, api: Api, seeds: dict[str, bytes], password: str | None
+    client: LampClient, api: Api, seeds: Seeds, password: str | None
 ) -> None:
     user = client.user_id
-    keys = {use: _key_object(user, use, seeds[use]) for use in _USES}
+    keys = {use: _key_object(user, use, seeds[use]) for use in USES}
     _sign(seeds["master"], user, keys["self_signing"])
     _sign(seeds["master"], user, keys["user_signing"])
     signature = client.olm.sign_json(dict(keys["master"]))
@@ -212,8 +215,8 @@ async def _upload_identity(
         if password is None:
             raise NotPermitted(
                 f"The account {user} already has a cross-signing identity that is not the bot's. "
-                "Give the bot its password_file so that it can replace it, or the folder with its "
-                "identity.json back."
+                "Give the bot its password_file so that it can replace it, or its identity.vault "
+                "and the passphrase of it back."
             ) from None
         body["auth"] = {
             "type": "m.login.password",
@@ -223,34 +226,13 @@ async def _upload_identity(
         await api.call("POST", path, body)
 
 
-def make_seeds(state: Path) -> None:
-    """Make the seeds of a new identity; everybody who had verified the old one sees an alarm."""
-    (state / _VAULT).unlink(missing_ok=True)
-    _seeds(state)
-
-
-def _seeds(state: Path) -> dict[str, bytes]:
-    path = state / _VAULT
-    if not path.exists():
-        fresh = {use: base64.b64encode(secrets.token_bytes(32)).decode() for use in _USES}
-        write_secret(path, msgspec.json.encode(fresh).decode())
-    text = read_secret(path, "the bot's cross-signing identity")
-    stored = msgspec.json.decode(text, type=dict[str, str])
-    return {use: base64.b64decode(stored[use]) for use in _USES}
-
-
 def _unpadded(raw: bytes) -> str:
     return base64.b64encode(raw).decode().rstrip("=")
 
 
-def _public(seed: bytes) -> str:
-    key = Ed25519PrivateKey.from_private_bytes(seed).public_key()
-    return _unpadded(key.public_bytes_raw())
-
-
 def _key_object(user: str, use: str, seed: bytes) -> dict[str, Any]:
-    public = _public(seed)
-    return {"user_id": user, "usage": [use], "keys": {f"ed25519:{public}": public}}
+    key = public(seed)
+    return {"user_id": user, "usage": [use], "keys": {f"ed25519:{key}": key}}
 
 
 def _sign(seed: bytes, user: str, thing: dict[str, Any]) -> None:
@@ -259,4 +241,4 @@ def _sign(seed: bytes, user: str, thing: dict[str, Any]) -> None:
         NioApi.to_canonical_json(bare).encode()
     )
     mine = thing.setdefault("signatures", {}).setdefault(user, {})
-    mine[f"ed25519:{_public(seed)}"] = _unpadded(signature)
+    mine[f"ed25519:{public(seed)}"] = _unpadded(signature)

@@ -7,7 +7,6 @@ The numbers in brackets are those of the failures of matrix-nio 0.26 that docs/m
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +18,10 @@ from peewee import PeeweeException
 from unpaddedbase64 import decode_base64
 
 from bridge.matrix.devices import Devices
+from bridge.matrix.offers import Bundle, Offers
 from bridge.matrix.recent import Recent
 from bridge.matrix.sessions import LampStore, RoomKeyStore
+from bridge.matrix.words import is_id
 
 log = structlog.get_logger(__name__)
 
@@ -29,22 +30,8 @@ OLM = "m.olm.v1.curve25519-aes-sha2"
 _OTK = "signed_curve25519"
 #: So many room keys are sent in one request.
 _AT_ONCE = 20
-#: So many offers of a room's past wait, and so many of one person.
-_MOST_BUNDLES, _BUNDLES_EACH = 100, 4
 #: So many to-device messages wait to be sent.
 _MOST_QUEUED = 1_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Bundle:
-    """Somebody offers us the keys of a room's past (MSC4268)."""
-
-    sender: str
-    sender_key: str
-    ed25519: str
-    room_id: str
-    #: Where it lies and how it is encrypted, as an attachment's `file`.
-    file: Mapping[str, Any]
 
 
 class LampOlm(Devices):
@@ -55,8 +42,7 @@ class LampOlm(Devices):
 
     def __init__(self, user_id: str, device_id: str, store: LampStore) -> None:
         """Load what *store* has."""
-        #: Offers that nobody has taken up yet, by who offers what room's past.
-        self.bundles: Recent[tuple[str, str], Bundle] = Recent(_MOST_BUNDLES)
+        self.bundles = Offers(store)
         #: When we last tried to start anew with a device.
         self._unwedged: Recent[tuple[str, str], datetime] = Recent(10_000)
         self._account_changed = False
@@ -132,13 +118,10 @@ class LampOlm(Devices):
         self, sender: str, sender_key: str, claimed: str, content: Mapping[str, Any]
     ) -> None:
         room, file = content.get("room_id"), content.get("file")
-        if not isinstance(room, str) or not isinstance(file, dict):
+        if not is_id(room) or not isinstance(file, dict):
             return
-        theirs = [named for named in self.bundles if named[0] == sender]
-        if len(theirs) >= _BUNDLES_EACH:
-            del self.bundles[theirs[0]]
-        self.bundles[sender, room] = Bundle(
-            sender=sender, sender_key=sender_key, ed25519=claimed, room_id=room, file=file
+        self.bundles.add(
+            Bundle(sender=sender, sender_key=sender_key, ed25519=claimed, room_id=room, file=file)
         )
 
     def _take_room_key(self, sender_key: str, claimed: str, content: Mapping[str, Any]) -> str:

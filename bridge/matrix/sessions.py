@@ -6,14 +6,14 @@ else made, or the later half of one. nio keeps one row for each session id and o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from nio.crypto import InboundGroupSession
 from nio.crypto import Session as OlmSession
 from nio.store import MegolmInboundSessions, OlmSessions, SqliteStore
 from nio.store.database import use_database, use_database_atomic
-from peewee import BlobField, CompositeKey, Model, TextField, Value
+from peewee import SQL, BlobField, CompositeKey, Model, TextField, Value
 
 from bridge.matrix.recent import Recent
 
@@ -49,10 +49,39 @@ class RoomKeys(Model):  # type: ignore[misc]  # peewee ships no types
         primary_key = CompositeKey("session_id", "room_id", "sender_key", "via")
 
 
+class OfferRow(Model):  # type: ignore[misc]  # peewee ships no types
+    """Somebody offers us the keys of a room's past."""
+
+    sender = TextField()
+    room_id = TextField()
+    sender_key = TextField()
+    ed25519 = TextField()
+    #: JSON.
+    file = TextField()
+
+    class Meta:
+        """How peewee lays it out."""
+
+        table_name = "lamp_offers"
+        primary_key = CompositeKey("sender", "room_id")
+
+
+class InviterRow(Model):  # type: ignore[misc]  # peewee ships no types
+    """Who invited us to a room."""
+
+    room_id = TextField(primary_key=True)
+    sender = TextField()
+
+    class Meta:
+        """How peewee lays it out."""
+
+        table_name = "lamp_inviters"
+
+
 class LampStore(SqliteStore):  # type: ignore[misc]  # nio ships no types
     """nio's crypto store, with room keys of its own."""
 
-    models = [*SqliteStore.models, RoomKeys]  # noqa: RUF012 - nio's own way to say it
+    models = [*SqliteStore.models, RoomKeys, OfferRow, InviterRow]  # noqa: RUF012 - nio's own way to say it
 
     def __post_init__(self) -> None:
         """Open it; take over the room keys of an older store, once."""
@@ -123,6 +152,23 @@ class LampStore(SqliteStore):  # type: ignore[misc]  # nio ships no types
         for session in kept[_OLM_SESSIONS:]:
             OlmSessions.delete().where(OlmSessions.session_id == session.id).execute()
         del kept[_OLM_SESSIONS:]
+
+    @use_database  # type: ignore[untyped-decorator]
+    def rows(self, table: type[Model]) -> list[dict[str, Any]]:
+        """Return all rows of *table*, oldest first."""
+        return list(table.select().order_by(SQL("rowid")).dicts())
+
+    @use_database  # type: ignore[untyped-decorator]
+    def put_row(self, table: type[Model], row: Mapping[str, Any]) -> None:
+        """Write a row in the place of the one of the same key."""
+        table.replace(**row).execute()
+
+    @use_database  # type: ignore[untyped-decorator]
+    def drop_row(self, table: type[Model], named: Mapping[str, str]) -> None:
+        """Delete the row of that key, if there is one."""
+        table.delete().where(
+            *(getattr(table, name) == each for name, each in named.items())
+        ).execute()
 
     def _opened(self, row: Any) -> InboundGroupSession:
         return InboundGroupSession.from_pickle(

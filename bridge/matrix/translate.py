@@ -6,8 +6,9 @@ Never uses nio's event classes, which call half of what clients show a "bad even
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from bridge.matrix.client import Clear, Dark
 from bridge.matrix.words import MEDIA_TYPES, Words, storable, to_json, words_of
@@ -24,8 +25,7 @@ _NO_WORDS = Words()
 _LATEST = 253_370_764_800_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Envelope:
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """An event as served, around what it says."""
 
     room: RoomId
@@ -126,4 +126,7 @@ def _text_of(content: Mapping[str, Any], name: str) -> str:
 
 def _served(event: Mapping[str, Any]) -> dict[str, Any]:
     """The event without what the server adds for us."""
-    return {name: value for name, value in event.items() if name not in {"unsigned", "age"}}
+    served = dict(event)
+    served.pop("unsigned", None)
+    served.pop("age", None)
+    return served

@@ -18,6 +18,7 @@ from bridge.matrix import directs, media, translate
 from bridge.matrix.api import Api, quote
 from bridge.matrix.client import Clear, Dark, LampClient
 from bridge.matrix.lineage import Lineage
+from bridge.matrix.words import is_id
 from bridge.model import Batch, Cursor, EventId, Gap, Message, Ms, RoomId, UserId
 from bridge.ports import Post
 
@@ -124,7 +125,9 @@ class MatrixTransport:
             await self._tend()
 
     async def _sync(self, since: Cursor | None, *, full_state: bool) -> dict[str, Any]:
-        query = {"filter": _FILTER, "timeout": "0" if full_state else str(_POLL_MS)}
+        # Keys that came otherwise than by sync open something at once, and not after a quiet poll.
+        at_once = full_state or self.client.bundles.fresh
+        query = {"filter": _FILTER, "timeout": "0" if at_once else str(_POLL_MS)}
         if since is not None:
             query["since"] = since
         if full_state:
@@ -142,18 +145,19 @@ class MatrixTransport:
 
     async def _take(self, sync: Mapping[str, Any], since: Cursor | None) -> Batch:
         """Take in one sync response: first what keys it has, then what was said."""
-        to_device = (sync.get("to_device") or {}).get("events") or []
-        self._fresh |= self.client.take_to_device(e for e in to_device if isinstance(e, dict))
+        self._fresh |= self.client.take_to_device(_events(_part(sync, "to_device")))
         self.client.take_key_news(sync)
-        rooms = sync.get("rooms") or {}
-        await self._accept(rooms.get("invite") or {})
+        rooms = _part(sync, "rooms")
+        joined, left = _rooms(rooms, "join"), _rooms(rooms, "leave")
+        await self._accept(_rooms(rooms, "invite"))
         messages: list[Message] = []
         gaps: list[Gap] = []
-        for room, part in {**(rooms.get("join") or {}), **(rooms.get("leave") or {})}.items():
+        for room in joined | left:
+            part = _part(left if room in left else joined, room)
             said, missed = await self._take_room(RoomId(room), part, since)
             messages += said
             gaps += missed
-        for room in rooms.get("leave") or {}:
+        for room in left:
             self.client.forget_room(room)
             self._directs.forget(RoomId(room))
         messages += self._retry(self._fresh)
@@ -164,8 +168,9 @@ class MatrixTransport:
 
     async def _accept(self, invites: Mapping[str, Any]) -> None:
         """Join the approved rooms that we are invited to, and no others."""
-        for room, part in invites.items():
-            self.client.take_invite(room, _events((part or {}).get("invite_state") or {}))
+        for room in invites:
+            part = _part(_part(invites, room), "invite_state")
+            self.client.take_invite(room, _events(part))
             if self._approved(RoomId(room)) or self._lineage.is_named(RoomId(room)):
                 await self._join(RoomId(room))
             else:
@@ -174,9 +179,9 @@ class MatrixTransport:
     async def _take_room(
         self, room: RoomId, part: Mapping[str, Any], since: Cursor | None
     ) -> tuple[list[Message], list[Gap]]:
-        timeline = part.get("timeline") or {}
+        timeline = _part(part, "timeline")
         events = _events(timeline)
-        for event in [*_events(part.get("state") or {}), *events]:
+        for event in [*_events(_part(part, "state")), *events]:
             if isinstance(event.get("state_key"), str):
                 await self._take_state(room, event)
         gaps: list[Gap] = []
@@ -213,8 +218,8 @@ class MatrixTransport:
                 page = await self.api.call("GET", path, query=query)
             except NotPermitted as exc:
                 return found[::-1], [Gap(room=room, reason=str(exc))]
-            found += [event for event in page.get("chunk") or [] if isinstance(event, dict)]
-            start = page.get("end") or ""
+            found += _events(page, "chunk")
+            start = _text(page.get("end"))
             if not start or not page.get("chunk"):
                 return found[::-1], []
         return found[::-1], [Gap(room=room, reason=f"more than {_MOST_PAGES * _PAGE} events")]
@@ -246,7 +251,8 @@ class MatrixTransport:
         found: list[Message] = []
         for event_id, message in list(self._waiting.items()):
             event = json.loads(message.ciphertext)
-            if fresh is not None and event.get("content", {}).get("session_id") not in fresh:
+            session_id = _part(event, "content").get("session_id")
+            if fresh is not None and not (isinstance(session_id, str) and session_id in fresh):
                 continue
             inside = self.client.decrypt(message.room, event)
             if isinstance(inside, Clear):
@@ -341,8 +347,24 @@ class MatrixTransport:
         await self.api.close()
 
 
-def _events(part: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [event for event in part.get("events") or [] if isinstance(event, dict)]
+def _part(whole: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object in an answer of the server; empty if it is not one."""
+    part = whole.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _rooms(rooms: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Rooms by id; what cannot be an id is none of ours."""
+    return {room: part for room, part in _part(rooms, name).items() if is_id(room)}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _events(part: Mapping[str, Any], name: str = "events") -> list[dict[str, Any]]:
+    events = part.get(name)
+    return [one for one in events if isinstance(one, dict)] if isinstance(events, list) else []
 
 
 def _content(post: Post) -> dict[str, Any]:

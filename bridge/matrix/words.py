@@ -6,12 +6,15 @@ than passed over, because some client will show it.
 
 from __future__ import annotations
 
+import html
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from html.parser import HTMLParser
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeGuard
 
+import msgspec
+
+from bridge.matrix.nested import cut
 from bridge.model import EventId, Media
 
 MEDIA_TYPES = frozenset({"m.image", "m.file", "m.audio", "m.video"})
@@ -20,13 +23,27 @@ _TEXTS = ("m.text", "org.matrix.msc1767.text")
 _PLACES = ("m.location", "org.matrix.msc3488.location")
 #: A reaction of fewer letters than this is a picture, not a word.
 _LETTERS = 3
-_SHOWN = frozenset({"alt", "title", "href", "data-mx-spoiler", "data-mx-maths"})
+_ATTRIBUTE = re.compile(
+    r"""\b(?:alt|title|href|data-mx-spoiler|data-mx-maths)\s*=\s*"""
+    r"""(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'>][^\s>]*))""",
+    re.IGNORECASE,
+)
 _MENTION = "https://matrix.to/"
 _LONGEST_ID = 512
+#: Words nested deeper in a text than this no client shows.
+_DEEPEST = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+#: What carries words or files besides body and formatted body; most messages have none of it.
+_MORE = frozenset({"filename", "info", "file", "url", *_PLACES, *_POLLS, *_TEXTS})
+#: Two encoders spell these alike, as long as they are ASCII; floats they do not.
+_ALIKE = frozenset({str, int, bool, type(None)})
+_NESTED = frozenset({dict, list})
+_spell = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
+_spell_fast = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True):
     """What people read in an event."""
 
     body: str = ""
@@ -37,8 +54,44 @@ class Words:
 
 
 def to_json(value: object) -> bytes:
-    """Spell *value* as ASCII JSON; lone surrogates, which no UTF-8 can hold, stay escaped."""
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode()
+    """Spell *value*, read from JSON, as ASCII JSON with its keys in order.
+
+    Lone surrogates, which no UTF-8 can hold, stay escaped; what is nested too deep is cut out.
+    """
+    try:
+        return _to_json(value)
+    except RecursionError:
+        return _to_json(cut(value))
+
+
+def _to_json(value: object) -> bytes:
+    if _alike(value):
+        try:
+            raw = _spell_fast(value)
+        except UnicodeEncodeError:
+            return _spell(value).encode()
+        if raw.isascii() and b"\x7f" not in raw:
+            return raw
+    return _spell(value).encode()
+
+
+def _alike(value: object) -> bool:
+    """Say whether *value* has nothing but lists, objects and what is `_ALIKE`, at any depth."""
+    left = [value]
+    while left:
+        one = left.pop()
+        inside: Collection[object] = (one,)
+        if isinstance(one, dict):
+            inside = one.values()
+        elif isinstance(one, list):
+            inside = one
+        # Most levels end here, without a look at each value.
+        kinds = set(map(type, inside)) - _ALIKE
+        if not kinds <= _NESTED:
+            return False
+        if kinds:
+            left += [within for within in inside if type(within) in _NESTED]
+    return True
 
 
 def words_of(kind: str, content: Mapping[str, Any]) -> Words:
@@ -69,14 +122,15 @@ def words_of(kind: str, content: Mapping[str, Any]) -> Words:
 
 
 def _one(kind: str, content: Mapping[str, Any], *, replaces: EventId | None) -> Words:
-    body = _text(content.get("body", ""))
+    body, formatted = _text(content.get("body", "")), _text(content.get("formatted_body", ""))
     extra: list[tuple[str, str]] = []
     name = content.get("filename")
     if name is not None and _text(name) != body:
         extra.append(("filename", _text(name)))
-    formatted = _text(content.get("formatted_body", ""))
     if "<" in formatted and (hidden := "\n".join(_attributes(formatted))):
         extra.append(("attributes", hidden))
+    if _MORE.isdisjoint(content):
+        return Words(body=body, formatted=formatted, extra=tuple(extra), replaces=replaces)
     for part in _PLACES:
         place = _mapping(content.get(part))
         if place.get("description"):
@@ -98,28 +152,16 @@ def _one(kind: str, content: Mapping[str, Any], *, replaces: EventId | None) -> 
     )
 
 
-class _Attributes(HTMLParser):
-    """Collects the attributes that clients show or open."""
+def _attributes(formatted: str) -> Iterator[str]:
+    """The values of the attributes that clients show or open, wherever they stand.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take the words in one tag; mentions lead to people and rooms and say nothing."""
-        for name, value in attrs:
-            if name in _SHOWN and value and not value.startswith(_MENTION):
-                self.found.append(value)
-
-
-def _attributes(formatted: str) -> list[str]:
-    parser = _Attributes()
-    try:
-        parser.feed(formatted)
-        parser.close()
-    except (AssertionError, ValueError):  # the parser's words for markup that is none
-        parser.found.append(formatted)
-    return parser.found
+    Not by Python's HTML parser: some markup of 40 kB keeps it busy for seconds.
+    Mentions lead to people and rooms and say nothing.
+    """
+    for found in _ATTRIBUTE.finditer(formatted):
+        value = html.unescape(found["double"] or found["single"] or found["bare"] or "")
+        if value and not value.startswith(_MENTION):
+            yield value
 
 
 def _poll(poll: Mapping[str, Any]) -> Iterator[str]:
@@ -130,17 +172,19 @@ def _poll(poll: Mapping[str, Any]) -> Iterator[str]:
         yield from _plain(answer)
 
 
-def _plain(said: object) -> Iterator[str]:
+def _plain(said: object, depth: int = 0) -> Iterator[str]:
     """The words in an extensible event's text, in any of the ways that it was ever spelt."""
+    if depth > _DEEPEST:
+        return
     if isinstance(said, str):
         yield said
     elif isinstance(said, list):
         for one in said:
-            yield from _plain(one)
+            yield from _plain(one, depth + 1)
     elif isinstance(said, dict):
         for part in (*_TEXTS, "body"):
             if part in said:
-                yield from _plain(said[part])
+                yield from _plain(said[part], depth + 1)
                 return
 
 
@@ -158,13 +202,18 @@ def _media(content: Mapping[str, Any]) -> Iterator[Media]:
 
 def storable(value: object) -> str:
     """Spell an id so that any database takes it: no lone surrogates, and no longer than ids are."""
-    return str(value).encode("utf-8", "replace").decode()[:_LONGEST_ID]
+    text = value if isinstance(value, str) else str(value)
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text[:_LONGEST_ID]
 
 
 def is_id(value: object) -> TypeGuard[str]:
     """Say whether *value* can be an id: text that the store can hold, no longer than ids are."""
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID:
         return False
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:  # a lone surrogate

@@ -10,18 +10,28 @@ be read goes to a person; (2) the engine says what it sees; (3) `decide` adds it
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.detect import markup
 from bridge.detect.engine import Engine
-from bridge.detect.rules import Marking, Rule, Sighting
+from bridge.detect.rules import Channel, Marking, Mode, Rule, Sighting
 from bridge.model import JUDGED, Action, Kind, Message, Ms, Queue, Rid, RoomClass, Verdict
+from bridge.policy.bounds import Bounds
 from bridge.policy.decide import Hint, Limits, decide
 
 __all__ = ["ClassPolicy", "Conduct", "Hint", "Policy"]
 
 _WORDS = frozenset({Kind.TEXT, Kind.MEDIA})
+_ACTING = (Mode.ENFORCE, Mode.NUDGE)
+#: Asks for the coloured picture of a sign; clients send it or not, as they like.
+_VARIATION = "\ufe0f"
+
+
+def plain_reaction(key: str) -> str:
+    """Spell a reaction in the one way in which they are compared."""
+    return key.replace(_VARIATION, "").strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +84,14 @@ class Policy:
     conduct: Conduct
     #: Hints older than this, in milliseconds before the message, do not count.
     memory: Ms
+    #: A reaction by one of these says that a message is operational.
+    reactions: frozenset[str] = frozenset()
+    #: How often a rule may be wrong before it loses strength.
+    bounds: Bounds = field(default_factory=Bounds)
+    #: Rules that have lost strength, as they are now; see `weakened`.
+    reduced: Mapping[str, Rule] = field(default_factory=dict)
+    #: The revision of the files alone, where rules have lost strength.
+    base: str = ""
     _clean: Verdict = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +142,11 @@ class Policy:
         for part, words in message.extra:
             found = self.engine.sight(words)
             seen += tuple(dataclasses.replace(one, part=part) for one in found)
+        if seen and self.reduced:
+            seen = tuple(
+                dataclasses.replace(one, rule=self.reduced.get(one.rule.id, one.rule))
+                for one in seen
+            )
         return seen
 
     def _look_formatted(self, formatted: str, body: str) -> tuple[Sighting, ...]:
@@ -152,6 +175,34 @@ class Policy:
     def with_conduct(self) -> Policy:
         """Give the same policy with the professional-standards rules on: to measure them."""
         return dataclasses.replace(self, conduct=dataclasses.replace(self.conduct, enabled=True))
+
+    def weakened(self, modes: Mapping[str, Mode]) -> Policy:
+        """Give the policy of the same files in which these rules may do no more than that.
+
+        Its revision says so: what decides otherwise has another name.
+        """
+        base = self.base or self.revision
+        rules = {rule.id: rule for rule in self.rules if rule.id in modes}
+        if not rules:
+            return dataclasses.replace(self, revision=base, base="", reduced={})
+        said = "\0".join(f"{name}={modes[name]}" for name in sorted(rules))
+        revision = hashlib.sha256(f"bluelamp policy, weakened\0{base}\0{said}".encode())
+        return dataclasses.replace(
+            self,
+            revision=revision.hexdigest(),
+            base=base,
+            reduced={
+                name: dataclasses.replace(rule, mode=modes[name]) for name, rule in rules.items()
+            },
+        )
+
+    def sees_distress(self, verdict: Verdict) -> bool:
+        """Say whether somebody in distress is to be offered support."""
+        found = {finding.rule for finding in verdict.findings}
+        return any(
+            rule.id in found and rule.channel is Channel.SUPPORT and rule.mode in _ACTING
+            for rule in self.rules
+        )
 
     def _builtin(self, name: str, reason: str, queue: Queue) -> Verdict:
         return Verdict(

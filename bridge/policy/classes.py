@@ -6,13 +6,14 @@ Never lets a class be missing: a room without a policy would be a room where eve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.detect.identifiers import AgeRange
 from bridge.detect.rules import Marking
 from bridge.model import JUDGED, Ms, RoomClass
 from bridge.nodes import Node
-from bridge.policy import ClassPolicy, Conduct
+from bridge.policy import ClassPolicy, Conduct, plain_reaction
+from bridge.policy.bounds import Bounds
 
 CLASSES_FILE = "classes.yaml"
 #: The retention class of the bot's own records.
@@ -31,6 +32,8 @@ class Settings:
     conduct: Conduct
     ages: AgeRange
     memory: Ms
+    reactions: frozenset[str]
+    bounds: Bounds
 
 
 def read_settings(root: Mapping[str, Node]) -> Settings:
@@ -41,7 +44,7 @@ def read_settings(root: Mapping[str, Node]) -> Settings:
     """
     got = root[""].mapping(
         required=("retention", "classes", "professional_standards", "plates_issued"),
-        optional=("memory_seconds",),
+        optional=("memory_seconds", "operational_reactions", "strength"),
     )
     retention = {
         name: node.integer(least=1, most=_LONGEST) for name, node in got["retention"].items()
@@ -56,7 +59,27 @@ def read_settings(root: Mapping[str, Node]) -> Settings:
         conduct=conduct,
         ages=_ages(got["plates_issued"]),
         memory=Ms(memory * 1000),
+        reactions=_reactions(got.get("operational_reactions")),
+        bounds=_bounds(got.get("strength")),
     )
+
+
+def _reactions(node: Node | None) -> frozenset[str]:
+    return frozenset(map(plain_reaction, node.texts())) if node else frozenset()
+
+
+def _bounds(node: Node | None) -> Bounds:
+    found = Bounds()
+    if node is None:
+        return found
+    names = ("team", "wrong_moves", "wrong_nudges", "wrong_share")
+    got = node.mapping(optional=names)
+    most = {"team": 10_000, "wrong_share": 99}
+    given = {
+        name: value.integer(least=0 if name.startswith("wrong_") else 1, most=most.get(name, 1000))
+        for name, value in got.items()
+    }
+    return replace(found, **given)
 
 
 def _conduct(node: Node) -> Conduct:

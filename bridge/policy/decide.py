@@ -19,6 +19,10 @@ from bridge.model import Action, Finding, Ms, Queue, Rid, Verdict
 HARD = frozenset({"vehicle", "person", "incident", "case", "contact", "location", "money"})
 
 
+#: So many hints beside a message's own weak signal count as a strong one: two may be chance.
+FEWEST = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
     """A weak signal that an earlier message of the same sender and room left behind."""
@@ -74,7 +78,7 @@ def decide(
         return _distress(distress, live, families, limits, revision)
     action = _action(score, live, limits)
     counted: tuple[Rid, ...] = ()
-    if action is Action.ALLOW and hints and score:
+    if action is Action.ALLOW and score and len(hints) >= FEWEST:
         joint = noisy_or([score, *(hint.score for hint in hints)])
         action = _action(joint, live, limits)
         if action is not Action.ALLOW:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from bridge.detect.engine import ENGINE, Engine
-from bridge.detect.rules import Rule
+from bridge.detect.rules import Mode, Rule
 from bridge.errors import PolicyError
 from bridge.model import RoomClass
 from bridge.nodes import Node, parse
@@ -21,6 +22,7 @@ from bridge.policy import Policy
 from bridge.policy.classes import CLASSES_FILE, Settings, read_settings
 from bridge.policy.examples import Examples, check_examples, probe_costs
 from bridge.policy.rulefiles import LexiconTable, read_lexicons, read_rules
+from bridge.policy.strength import weaker
 
 
 def load(files: Mapping[str, bytes], *, clock: Callable[[], float] | None = None) -> Policy:
@@ -54,7 +56,7 @@ def _root(name: str, content: bytes) -> dict[str, Node]:
     root = parse(text, name, error=PolicyError)
     if name == CLASSES_FILE:
         return {"": root}
-    return root.mapping(optional=("lexicons", "rules", "note"))
+    return root.mapping(optional=("lexicons", "rules", "mode", "note"))
 
 
 def _lexicons(roots: Mapping[str, dict[str, Node]]) -> LexiconTable:
@@ -72,26 +74,41 @@ def _rules(
     examples: dict[str, Examples] = {}
     for got in roots.values():
         if "rules" in got:
+            before = len(rules)
             read_rules(got["rules"], lexicons, rules, examples)
+            if "mode" in got:
+                most = got["mode"].member(Mode)
+                for rule in list(rules.values())[before:]:
+                    rules[rule.id] = replace(rule, mode=weaker(rule.mode, most))
     if not rules:
         raise PolicyError("rules", None, "there is no rule in any file; an empty policy is none")
     return tuple(rules.values()), examples
 
 
+def revision_of(files: Mapping[str, bytes], engine: str = ENGINE) -> str:
+    """Name the policy that *files* make with that engine: SHA-256, in hex. Loads nothing."""
+    whole = hashlib.sha256(f"bluelamp policy, engine {engine}\0".encode())
+    for name, digest in _digests(files):
+        whole.update(f"{len(name)}:{name}\0{digest}\0".encode())
+    return whole.hexdigest()
+
+
+def _digests(files: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, hashlib.sha256(files[name]).hexdigest()) for name in sorted(files))
+
+
 def _policy(
     files: Mapping[str, bytes], settings: Settings, rules: tuple[Rule, ...], engine: Engine
 ) -> Policy:
-    digests = tuple((name, hashlib.sha256(files[name]).hexdigest()) for name in sorted(files))
-    whole = hashlib.sha256(f"bluelamp policy, engine {ENGINE}\0".encode())
-    for name, digest in digests:
-        whole.update(f"{len(name)}:{name}\0{digest}\0".encode())
     return Policy(
-        revision=whole.hexdigest(),
-        files=digests,
+        revision=revision_of(files),
+        files=_digests(files),
         classes=MappingProxyType({cls: settings.classes[cls] for cls in RoomClass}),
         retention=MappingProxyType(dict(settings.retention)),
         rules=rules,
         engine=engine,
         conduct=settings.conduct,
         memory=settings.memory,
+        reactions=settings.reactions,
+        bounds=settings.bounds,
     )

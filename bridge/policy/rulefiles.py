@@ -128,7 +128,12 @@ def _looks_for(kind: str, node: Node, lexicons: LexiconTable) -> Words | Concept
         return _concepts(node, lexicons)
     if kind == "identifier":
         shape = SHAPES[node.choice(SHAPES)]
-        return Words(pattern=shape.pattern, expression=compiled(shape.pattern), check=shape.check)
+        return Words(
+            pattern=shape.pattern,
+            expression=compiled(shape.pattern),
+            check=shape.check,
+            ordinary=shape.ordinary,
+        )
     if kind == "pattern":
         return Words(pattern=node.text(), expression=node.read(compiled))
     phrases = _lexicon("", node, node.list(), []) if node.is_list() else lexicons.get(node)

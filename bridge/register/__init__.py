@@ -3,6 +3,7 @@
 Never opens a file or asks a server: text in, values out, and every complaint has file and line.
 """
 
+from bridge.register.names import person_id, room_id
 from bridge.register.people import ROLES, People, Person, load_people
 from bridge.register.rooms import (
     Entry,
@@ -32,4 +33,6 @@ __all__ = [
     "load_lock",
     "load_people",
     "load_rooms",
+    "person_id",
+    "room_id",
 ]

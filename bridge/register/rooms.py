@@ -142,6 +142,7 @@ class Register:
                 secure=self.id_of(secure.key, lock) if secure else None,
                 secure_name=secure.name if secure else "",
                 review=self.id_of(entry.review_room, lock) if entry.review_room else None,
+                supervisor=entry.supervisor,
             )
         return rooms
 

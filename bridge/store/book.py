@@ -18,11 +18,18 @@ from bridge.facts import Decided, Fact, Performed, Seen
 from bridge.ledger.facts import Memory, Owed, drafts, effect_name
 from bridge.ledger.keys import Certificates
 from bridge.ledger.record import Draft, Record
-from bridge.ledger.seal import Sealer
-from bridge.model import Action, Cursor, EventId, Ms, Rid, RoomClass, Verdict, key
+from bridge.ledger.seal import EPOCH_MS, Sealer
+from bridge.model import FINAL, Action, Cursor, EventId, Ms, Rid, RoomClass, Verdict, key
 from bridge.verify.headers import Kind
 from bridge.verify.notes import Checkpoint, Verifier, encode64
+from bridge.verify.papers import Previous
 from bridge.verify.tree import Frontier, Tile, Tiler, leaf_hash
+
+#: A clock that is behind by less is only being put right.
+_STEP_MS = 60_000
+
+#: Records that name an event which another record is of.
+_ABOUT_ANOTHER = frozenset({Kind.VERDICT, Kind.DEBT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +45,17 @@ class Identity:
     retention: Mapping[RoomClass, str]
     #: Who may read flagged records without the custodians; None for nobody.
     reviewers: Certificates | None = None
+    #: What the genesis says of the log before this one, if there was one.
+    previous: Previous | None = None
 
     @property
     def verifier(self) -> Verifier:
         """The public half, as others know this ledger."""
         return Verifier(self.origin, self.key.public_key().public_bytes_raw())
 
-    def renamed(self, origin: str) -> Identity:
-        """The same writer under another name, for a second ledger."""
-        return replace(self, origin=origin)
+    def renamed(self, origin: str, previous: Previous | None = None) -> Identity:
+        """The same writer under another name, for a second ledger or the log after *previous*."""
+        return replace(self, origin=origin, previous=previous)
 
 
 @dataclass(slots=True)
@@ -62,6 +71,8 @@ class Page:
     #: The record of each event and debt that this page adds.
     events: dict[EventId, Rid] = field(default_factory=dict)
     debts: dict[str, Owed] = field(default_factory=dict)
+    #: Debts that this page settles: what settles them again is no outcome.
+    settled: set[str] = field(default_factory=set)
 
 
 class _Both:
@@ -74,6 +85,8 @@ class _Both:
         return self._page.events.get(event) or self._before.rid_of(event)
 
     def debt(self, key: str) -> Owed | None:
+        if key in self._page.settled:
+            return None
         return self._page.debts.get(key) or self._before.debt(key)
 
 
@@ -87,9 +100,13 @@ class Book:
         frontier: Frontier,
         tiler: Tiler,
         tag_keys: Mapping[str, bytes],
+        latest: Ms | None = None,
     ) -> None:
-        """Continue a ledger at its right edge."""
+        """Continue a ledger at its right edge; *latest* is when its newest record was written."""
         self.identity = identity
+        self.latest = latest
+        #: What a clock that was set back showed when epochs were last dropped.
+        self._behind_since: Ms | None = None
         self.frontier, self.tiler = frontier, tiler
         self._sealer = Sealer(
             identity.origin,
@@ -102,6 +119,7 @@ class Book:
         self, batches: Iterable[tuple[Sequence[Fact], Cursor | None]], memory: Memory, now: Ms
     ) -> Page:
         """Seal *batches* into one page. The caller makes it durable or stops for good."""
+        now = self._not_backwards(now)
         page = Page(self.frontier.size)
         if page.first == 0:
             self._add(page, [self._sealer.genesis(now, self._about())])
@@ -117,7 +135,22 @@ class Book:
                 page.facts.append(fact)
             page.cursor = cursor or page.cursor
         self._sealer.forget(now)
+        if page.records:
+            self.latest = now
         return page
+
+    def _not_backwards(self, clock: Ms) -> Ms:
+        """When a page is written: a clock that was set back does not take the records with it.
+
+        While time stands still no epoch would end, so they end by the clock that was set back.
+        """
+        latest = Ms(max(clock, self.latest or 0))
+        if latest - clock < _STEP_MS:
+            self._behind_since = None
+        elif self._behind_since is None or not 0 <= clock - self._behind_since < EPOCH_MS:
+            self._sealer.forget(Ms(latest + EPOCH_MS))
+            self._behind_since = clock
+        return latest
 
     def _for_review(self, fact: Fact, own: Sequence[Draft], now: Ms) -> Iterator[Record]:
         """What the reviewers need to read a flagged message and the verdict on it."""
@@ -129,7 +162,9 @@ class Book:
                 yield record
 
     def _about(self) -> dict[str, object]:
-        return {**_named(self.identity), "software": f"bluelamp {__version__}"}
+        about = {**_named(self.identity), "software": f"bluelamp {__version__}"}
+        previous = self.identity.previous
+        return about if previous is None else {**about, "previous": previous}
 
     def _add(self, page: Page, records: Iterable[Record]) -> None:
         for record in records:
@@ -176,11 +211,12 @@ def begun_alike(identity: Identity, genesis: bytes, path: Path) -> None:
 
 def _remember(page: Page, fact: Fact, own: Sequence[Draft]) -> None:
     """Note the names of what *fact* adds, so that later facts of the page can refer to them."""
-    debts = [draft for draft in own if draft.kind is Kind.DEBT]
+    # The first record of a fact is never a debt's.
+    debts = [draft for draft in own[1:] if draft.kind is Kind.DEBT]
     for draft in own:
-        if "event" in draft.tagged and draft.kind not in {Kind.VERDICT, Kind.DEBT}:
+        if "event" in draft.tagged and draft.kind not in _ABOUT_ANOTHER:
             page.events[EventId(draft.tagged["event"])] = draft.rid
-    if isinstance(fact, Seen | Decided | Performed) and debts:
+    if debts and isinstance(fact, Seen | Decided | Performed):
         for effect, draft in zip(fact.owes, debts, strict=True):
             page.debts[key(effect)] = Owed(
                 rid=draft.rid,
@@ -188,3 +224,6 @@ def _remember(page: Page, fact: Fact, own: Sequence[Draft]) -> None:
                 effect=effect_name(effect),
                 message=Rid(str(draft.fields["ref"])),
             )
+            page.settled.discard(key(effect))
+    if isinstance(fact, Performed) and fact.outcome.status in FINAL:
+        page.settled.add(fact.outcome.key)

@@ -9,10 +9,9 @@ INSERT OR IGNORE INTO hold (rid, reference, reason, by, at) VALUES (?, ?, ?, ?, 
 -- name: release_hold
 UPDATE hold SET released = ? WHERE rid = ? AND released IS NULL;
 
--- name: drop_released
-DELETE FROM body WHERE seq IN (
-  SELECT seq FROM kept WHERE hold = ? AND seq IS NOT NULL AND rid NOT IN (
-    SELECT kept.rid FROM kept JOIN hold ON hold.rid = kept.hold WHERE hold.released IS NULL));
+-- name: released
+SELECT log, seq FROM kept WHERE hold = ? AND seq IS NOT NULL AND rid NOT IN (
+  SELECT kept.rid FROM kept JOIN hold ON hold.rid = kept.hold WHERE hold.released IS NULL);
 
 -- name: add_kept
 INSERT OR IGNORE INTO kept (hold, rid) VALUES (?, ?);
@@ -21,14 +20,19 @@ INSERT OR IGNORE INTO kept (hold, rid) VALUES (?, ?);
 SELECT DISTINCT kept.rid FROM kept JOIN hold ON hold.rid = kept.hold WHERE hold.released IS NULL;
 
 -- name: place_kept
-UPDATE kept SET seq = ? WHERE rid = ?;
+UPDATE kept SET log = ?, seq = ? WHERE rid = ?;
 
 -- name: add_disposal
-INSERT INTO disposal (bucket, custodian, at, next, end)
-VALUES (?, ?, ?, coalesce((SELECT first FROM bucket WHERE name = ?), 0), ?);
+INSERT INTO disposal (bucket, custodian, at, log, next, end) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: bucket_first
+SELECT first FROM bucket WHERE name = ?;
+
+-- name: size
+SELECT size FROM head;
 
 -- name: open_disposal
-SELECT ordinal, bucket, next, end FROM disposal WHERE done = 0 ORDER BY ordinal LIMIT 1;
+SELECT ordinal, bucket, log, next, end FROM disposal WHERE done = 0 ORDER BY ordinal LIMIT 1;
 
 -- name: move_disposal
 UPDATE disposal SET next = ?, done = ? WHERE ordinal = ?;
@@ -42,14 +46,20 @@ DELETE FROM body WHERE seq = ?;
 -- name: drop_body_of
 DELETE FROM body WHERE seq IN (SELECT seq FROM record WHERE instr(header, CAST(? AS BLOB)) > 0);
 
--- name: forget_event
-DELETE FROM event WHERE rid = ?;
+-- name: note_gone
+INSERT OR IGNORE INTO gone (rid) VALUES (?);
+
+-- name: forget_events
+DELETE FROM event WHERE rid IN (SELECT rid FROM gone);
+
+-- name: empty_gone
+DELETE FROM gone;
 
 -- name: drop_old_waiting
 DELETE FROM waiting WHERE sent_at < ?;
 
--- name: add_bucket
-INSERT OR IGNORE INTO bucket (name, first) VALUES (?, ?);
+-- name: empty_wal
+PRAGMA wal_checkpoint(TRUNCATE);
 
 -- name: cases
 SELECT reference, title, by, at FROM case_file ORDER BY at, reference;
@@ -61,4 +71,4 @@ SELECT hold.rid, reference, reason, by, at, released, (SELECT count(*) FROM kept
 SELECT bucket, custodian, at, done FROM disposal ORDER BY ordinal;
 
 -- name: buckets
-SELECT name, header, body FROM bucket JOIN record ON record.seq = bucket.first JOIN body ON body.seq = bucket.first ORDER BY name;
+SELECT name, record.seq, header, body FROM bucket JOIN record ON record.seq = bucket.first JOIN body ON body.seq = bucket.first ORDER BY name;

@@ -8,12 +8,15 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bridge.errors import StoreLocked
-from bridge.store import disposal
+import msgspec
+
+from bridge.errors import StoreError, StoreLocked
 from bridge.store.sql import statements
+from bridge.verify.headers import Kind
 
 SQL = statements("ledger.sql")
 
@@ -42,14 +45,46 @@ def lock(path: Path) -> Any:
     return file
 
 
+def copy(path: Path, target: Path) -> None:
+    """Copy the ledger at *path* as it is at one moment, while another process may write to it.
+
+    Raises:
+        StoreError: it cannot be read, or the disk is full.
+    """
+    try:
+        source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        own = sqlite3.connect(target)
+        try:
+            source.backup(own, pages=4096)
+        finally:
+            own.close()
+            source.close()
+    except sqlite3.Error as exc:
+        raise StoreError(f"The ledger {path} was not copied: {exc}.") from None
+
+
 def bring_up_to_date(db: sqlite3.Connection) -> None:
-    """Give the file the tables that this version has; what stands in it stays."""
+    """Give the file the tables that this version has; what stands in it stays.
+
+    All or nothing: tables without a version would be taken for an older ledger's.
+    """
     version = db.execute(SQL["version"]).fetchone()[0]
     is_new = db.execute(SQL["is_new"]).fetchone()[0]
-    if not is_new and version < 1:
-        db.executescript(SQL["upgrade_1"])
-    db.executescript(SQL["schema"])
+    upgrade = SQL["upgrade_1"] if not is_new and version < 1 else ""
+    db.executescript("\n".join((SQL["begin"], upgrade, SQL["schema"])))
     if not is_new and version < 2:
-        found = disposal.buckets(db.execute(SQL["all_headers"]))
-        db.executemany(disposal.SQL["add_bucket"], found)
-    db.executescript(SQL["stamp"])
+        found = buckets(db.execute(SQL["all_headers"]))
+        db.executemany(SQL["add_bucket"], found)
+    db.execute(SQL["stamp"])
+    db.execute(SQL["commit"])
+
+
+class _Head(msgspec.Struct):
+    kind: str
+    bucket: str = ""
+
+
+def buckets(records: Iterable[tuple[int, bytes]]) -> list[tuple[str, int]]:
+    """Say which buckets these (number, header)s open, and where."""
+    heads = ((seq, msgspec.json.decode(raw, type=_Head)) for seq, raw in records)
+    return [(head.bucket, seq) for seq, head in heads if head.kind == Kind.CERTIFICATE]

@@ -34,14 +34,17 @@ CREATE INDEX IF NOT EXISTS event_source ON event (session, idx) WHERE idx >= 0;
 CREATE INDEX IF NOT EXISTS event_replaces ON event (replaces, at) WHERE replaces IS NOT NULL;
 CREATE TABLE IF NOT EXISTS debt (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, rid TEXT NOT NULL, retention TEXT NOT NULL, message TEXT NOT NULL, sender TEXT NOT NULL, sent_at INTEGER NOT NULL, since INTEGER NOT NULL, effect BLOB NOT NULL, ciphertext BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS waiting (event TEXT PRIMARY KEY, room TEXT NOT NULL, sender TEXT NOT NULL, sent_at INTEGER NOT NULL, doubt TEXT NOT NULL, source BLOB NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS event_rid ON event (rid);
+CREATE TABLE IF NOT EXISTS gone (rid TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY, first INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS begun (one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT NOT NULL, previous BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS case_file (reference TEXT PRIMARY KEY, title TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS hold (rid TEXT PRIMARY KEY, reference TEXT NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL, released INTEGER) STRICT;
-CREATE TABLE IF NOT EXISTS kept (hold TEXT NOT NULL, rid TEXT NOT NULL, seq INTEGER, PRIMARY KEY (hold, rid)) STRICT;
+CREATE TABLE IF NOT EXISTS kept (hold TEXT NOT NULL, rid TEXT NOT NULL, log TEXT, seq INTEGER, PRIMARY KEY (hold, rid)) STRICT;
 CREATE INDEX IF NOT EXISTS kept_rid ON kept (rid);
-CREATE TABLE IF NOT EXISTS disposal (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT NOT NULL, custodian TEXT NOT NULL, at INTEGER NOT NULL, next INTEGER NOT NULL, end INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS disposal (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT NOT NULL, custodian TEXT NOT NULL, at INTEGER NOT NULL, log TEXT NOT NULL, next INTEGER NOT NULL, end INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS brake (room TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS approval (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, revision TEXT NOT NULL, by TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS ruling (ordinal INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL UNIQUE, rule TEXT NOT NULL, action INTEGER NOT NULL, decision TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TRIGGER IF NOT EXISTS record_is_append_only BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS record_is_kept BEFORE DELETE ON record BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
 
@@ -50,6 +53,12 @@ PRAGMA wal_checkpoint(TRUNCATE);
 
 -- name: anything_to_tidy
 SELECT EXISTS (SELECT 1 FROM disposal WHERE done = 0) OR EXISTS (SELECT 1 FROM waiting WHERE sent_at < ?);
+
+-- name: add_bucket
+INSERT OR IGNORE INTO bucket (name, first) VALUES (?, ?);
+
+-- name: is_whole
+PRAGMA quick_check(1);
 
 -- name: begin
 BEGIN IMMEDIATE;
@@ -77,7 +86,7 @@ INSERT INTO head (one, size, peaks, edges) VALUES (1, ?, ?, ?)
 ON CONFLICT (one) DO UPDATE SET size = excluded.size, peaks = excluded.peaks, edges = excluded.edges;
 
 -- name: genesis
-SELECT header, body FROM record JOIN body USING (seq) WHERE seq = 0;
+SELECT header, body FROM record LEFT JOIN body USING (seq) WHERE seq = 0;
 
 -- name: add_checkpoint
 INSERT OR REPLACE INTO checkpoint (size, at, note) VALUES (?, ?, ?);
@@ -94,11 +103,22 @@ SELECT size, note FROM checkpoint ORDER BY size;
 -- name: tiles
 SELECT level, idx, hashes FROM tile;
 
+-- name: newest_header
+SELECT header FROM record ORDER BY seq DESC LIMIT 1;
+
 -- name: all_headers
 SELECT seq, header FROM record ORDER BY seq;
 
 -- name: rows
 SELECT record.seq, header, body FROM record LEFT JOIN body USING (seq) WHERE record.seq >= ? ORDER BY record.seq LIMIT ?;
+
+-- name: about_earlier
+SELECT record.seq, header, body FROM record JOIN body USING (seq)
+WHERE instr(header, CAST('"kind":"shred"' AS BLOB)) > 0 OR instr(header, CAST('"kind":"review"' AS BLOB)) > 0
+ORDER BY record.seq;
+
+-- name: find
+SELECT record.seq, header, body FROM record LEFT JOIN body USING (seq) WHERE instr(header, CAST(? AS BLOB)) > 0 LIMIT 1;
 
 -- name: tag_keys
 SELECT bucket, key FROM tag_key;
@@ -119,8 +139,12 @@ INSERT INTO cursor (one, value) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET va
 INSERT INTO event (id, rid, sender, action, rule, replaces, unreadable, at, room, session, idx) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET rid = excluded.rid, action = excluded.action, replaces = excluded.replaces, unreadable = excluded.unreadable, session = excluded.session, idx = excluded.idx;
 
--- name: source
-SELECT id FROM event WHERE session = ? AND idx = ? AND idx >= 0 ORDER BY at, id LIMIT 1;
+-- name: sources
+-- Without the likelihood SQLite prefers idx >= 0 to the idx asked for, and reads all of a session.
+SELECT event.session, event.idx, event.id
+FROM json_each(?) AS asked CROSS JOIN event
+  ON event.session = asked.value ->> 0 AND event.idx = asked.value ->> 1 AND likelihood(event.idx >= 0, 0.9999)
+ORDER BY event.at, event.id;
 
 -- name: gaps
 SELECT count(*) FROM record WHERE CAST(header AS TEXT) LIKE '%"kind":"gap"%';
@@ -131,8 +155,11 @@ SELECT unreadable FROM event WHERE id = ?;
 -- name: judge_event
 UPDATE event SET action = ?, rule = ? WHERE id = ?;
 
+-- name: events
+SELECT id, rid, sender, action, rule, replaces, unreadable, room, at FROM event WHERE id IN (SELECT value FROM json_each(?));
+
 -- name: event
-SELECT id, rid, sender, action, rule, replaces, unreadable FROM event WHERE id = ?;
+SELECT id, rid, sender, action, rule, replaces, unreadable, room, at FROM event WHERE id = ?;
 
 -- name: edits
 SELECT id FROM event WHERE replaces = ? ORDER BY at, id;
@@ -176,3 +203,20 @@ DELETE FROM brake WHERE room = ?;
 
 -- name: drop_brakes
 DELETE FROM brake;
+
+-- name: add_approval
+INSERT INTO approval (revision, by) VALUES (?, ?);
+
+-- name: approvals
+SELECT revision, by FROM approval ORDER BY ordinal;
+
+-- name: add_ruling
+INSERT OR REPLACE INTO ruling (record, rule, action, decision, at) VALUES (?, ?, ?, ?, ?);
+
+-- name: rulings
+SELECT record, rule, action, decision FROM ruling WHERE at >= ? ORDER BY ordinal;
+
+-- name: verdict_of
+SELECT record.seq, header, NULL FROM record
+WHERE instr(header, CAST('"kind":"verdict"' AS BLOB)) > 0 AND instr(header, CAST(? AS BLOB)) > 0
+ORDER BY record.seq DESC LIMIT 1;

@@ -11,6 +11,7 @@ from dataclasses import replace
 import msgspec
 
 from bridge.facts import (
+    Adjudicated,
     Braked,
     Decided,
     Disposed,
@@ -18,17 +19,19 @@ from bridge.facts import (
     Fact,
     Held,
     Performed,
+    PolicyApproved,
     Released,
     Seen,
 )
 from bridge.ledger.facts import Owed
 from bridge.ledger.record import Record
 from bridge.model import FINAL, Action, Cursor, Debt, EventId, Kind, Message, Ms, Rid, RoomId, key
-from bridge.ports import Clock, Head, Known
+from bridge.ports import Approval, Clock, Head, Known, Ruling
 from bridge.store.book import Book, Identity, Page
+from bridge.store.checkpoints import is_signed_by, of_nothing, with_lines
 from bridge.store.disposal import STAY, WAITING_MS
 from bridge.verify.steps import Row
-from bridge.verify.tree import Frontier, Tile, Tiler
+from bridge.verify.tree import Frontier, Tile, Tiler, lookup, prove_consistency
 
 
 class MemoryStore:
@@ -47,6 +50,8 @@ class MemoryStore:
         self._waiting: dict[EventId, Message] = {}
         self._sources: dict[tuple[str, int], EventId] = {}
         self._brakes: set[RoomId | None] = set()
+        self._approvals: list[Approval] = []
+        self._rulings: dict[Rid, tuple[Ms, Ruling]] = {}
         self._holds: dict[Rid, bool] = {}
         self._kept: list[tuple[Rid, Rid]] = []
         #: Buckets that were disposed of, each with the number of records then.
@@ -85,8 +90,19 @@ class MemoryStore:
                 self._brakes.clear()
             case Braked(room=room, on=False):
                 self._brakes.discard(room)
+            case PolicyApproved(revision=revision, by=by):
+                self._approvals.append(Approval(revision=revision, by=by))
+            case Adjudicated():
+                self._follow_ruling(fact, now)
             case _:
                 self._follow_disposal(fact)
+
+    def _follow_ruling(self, fact: Adjudicated, now: Ms) -> None:
+        ruling = Ruling(
+            record=fact.record, rule=fact.rule, action=fact.action, decision=fact.decision
+        )
+        self._rulings.pop(fact.record, None)
+        self._rulings[fact.record] = now, ruling
 
     def _follow_disposal(self, fact: Fact) -> None:
         match fact:
@@ -112,6 +128,8 @@ class MemoryStore:
                 rule=None,
                 replaces=message.replaces,
                 unreadable=message.kind is Kind.UNREADABLE,
+                room=message.room,
+                sent_at=message.sent_at,
             ),
         )
         if message.index >= 0:
@@ -168,6 +186,10 @@ class MemoryStore:
         self._waiting = {e: m for e, m in self._waiting.items() if m.sent_at >= since}
         return False
 
+    async def roll(self) -> bool:
+        """Never: what is forgotten on exit grows into no second half-year."""
+        return False
+
     def _is_gone(self, seq: int, record: Record) -> bool:
         if record.rid in self._erased:
             return True
@@ -183,6 +205,29 @@ class MemoryStore:
         note = checkpoint.sign(self._book.identity.key)
         self.notes.append((checkpoint.size, self._clock(), note))
         return note
+
+    async def newest(self) -> str:
+        """The newest note; before the first, one that says so much of the empty tree."""
+        identity = self._book.identity
+        return self.notes[-1][2] if self.notes else of_nothing(identity)
+
+    async def newest_by(self, name: str) -> str | None:
+        """The newest note that the witness *name* has countersigned."""
+        found = (note for _, _, note in reversed(self.notes) if is_signed_by(note, name))
+        return next(found, None)
+
+    async def proof(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Prove that the tree of *new* records continues that of *old* ones."""
+        tiler = self._book.tiler
+        tiles = {(tile.level, tile.index): tile.hashes for tile in self.tiles}
+        return tuple(prove_consistency(old, new, lookup(tiler.size, tiles, tiler.edges)))
+
+    async def countersign(self, size: int, lines: str) -> None:
+        """Put a witness's signature *lines* under the note of that size."""
+        self.notes = [
+            (one, at, with_lines(note, lines) if one == size else note)
+            for one, at, note in self.notes
+        ]
 
     async def cursor(self) -> Cursor | None:
         """The cursor of the newest batch on record."""
@@ -216,11 +261,25 @@ class MemoryStore:
         """Where acting is stopped."""
         return frozenset(self._brakes)
 
+    async def approvals(self) -> tuple[Approval, ...]:
+        """Every approval of a policy, oldest first."""
+        return tuple(self._approvals)
+
+    async def rulings(self, since: Ms) -> tuple[Ruling, ...]:
+        """What was found about verdicts at or after *since*, oldest first."""
+        return tuple(ruling for at, ruling in self._rulings.values() if at >= since)
+
     async def head(self) -> Head:
         """Where the ledger stands."""
         size, at, _ = self.notes[-1] if self.notes else (0, None, "")
         tree = self._book.frontier
-        return Head(size=tree.size, root=tree.root(), witnessed=size, checkpoint_at=at)
+        return Head(
+            size=tree.size,
+            root=tree.root(),
+            witnessed=size,
+            checkpoint_at=at,
+            latest=self._book.latest,
+        )
 
     async def close(self) -> None:
         """Nothing to let go of."""

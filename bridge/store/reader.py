@@ -7,15 +7,57 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bridge.errors import StoreError
+from bridge.ports import Approval
+from bridge.store import disposal, ruling
 from bridge.store.sql import statements
 from bridge.verify.steps import Row
 
 SQL = statements("ledger.sql")
 _READ_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What records may be linked to."""
+
+    reference: str
+    title: str
+    by: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What is kept whatever its retention says."""
+
+    rid: str
+    #: The case that it is for; empty if for none.
+    case: str
+    reason: str
+    by: str
+    at: int
+    #: None while it is active.
+    released: int | None
+    #: Records that were saved for it so far.
+    saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disposal:
+    """A bucket whose key a custodian has destroyed."""
+
+    bucket: str
+    custodian: str
+    at: int
+    #: Whether every body has been deleted.
+    done: bool
 
 
 class SqliteReader:
@@ -43,18 +85,35 @@ class SqliteReader:
         row = self._read("head")
         return int(row[0][0]) if row else 0
 
+    def origin(self) -> str:
+        """The name of the log, as its first record has it.
+
+        Raises:
+            StoreError: there is no first record, or it cannot be read.
+        """
+        rows = self._read("genesis")
+        try:
+            return msgspec.json.decode(rows[0][1], type=dict[str, Any])["origin"]  # type: ignore[no-any-return]
+        except (IndexError, KeyError, msgspec.MsgspecError):
+            raise StoreError(f"The ledger {self._path} has no first record yet.") from None
+
     def edge(self) -> tuple[int, bytes, bytes]:
         """The size, peaks and tile edges that the writer goes on from."""
         rows = self._read("head")
         return rows[0] if rows else (0, b"", b"")
 
-    def rows(self) -> Iterator[Row]:
-        """The records that there are now, in order."""
-        at = 0
+    def rows(self, start: int = 0) -> Iterator[Row]:
+        """The records from number *start* that there are now, in order."""
+        at = start
         while rows := self._read("rows", at, _READ_ROWS):
             for row in rows:
                 yield Row(*row)
             at = rows[-1][0] + 1
+
+    def about_earlier(self) -> Iterator[Row]:
+        """Shred and review records: they bring keys to records that stand before them."""
+        for row in self._read("about_earlier"):
+            yield Row(*row)
 
     def tiles(self) -> dict[tuple[int, int], bytes]:
         """Every full tile."""
@@ -63,6 +122,41 @@ class SqliteReader:
     def checkpoints(self) -> list[tuple[int, str]]:
         """Every signed note, by size."""
         return self._read("checkpoints")
+
+    def find(self, rid: str) -> Row | None:
+        """The record of that name, if there is one."""
+        rows = self._read("find", f'"rid":"{rid}"')
+        return Row(*rows[0]) if rows else None
+
+    def verdict(self, rid: str) -> Row | None:
+        """The verdict of that name, or the newest about the record of that name."""
+        for field in ("rid", "ref"):
+            if rows := self._read("verdict_of", f'"{field}":"{rid}"'):
+                return Row(*rows[0])
+        return None
+
+    def approvals(self) -> tuple[Approval, ...]:
+        """Every approval of a policy, oldest first; none where the file is older than they."""
+        try:
+            return ruling.approvals(self._read("approvals"))
+        except StoreError:
+            return ()
+
+    def cases(self) -> list[Case]:
+        """Every case, oldest first."""
+        return [Case(*row) for row in self._read_kept("cases")]
+
+    def holds(self) -> list[Hold]:
+        """Every hold, oldest first, also those that are over."""
+        return [Hold(*row) for row in self._read_kept("holds")]
+
+    def disposals(self) -> list[Disposal]:
+        """Every disposal on record, oldest first."""
+        return [Disposal(*row) for row in self._read_kept("disposals")]
+
+    def buckets(self) -> list[tuple[str, Row]]:
+        """Every bucket that was opened, with the record that opened it."""
+        return [(name, Row(*row)) for name, *row in self._read_kept("buckets")]
 
     def recorded(self, event: str) -> bool | None:
         """Whether *event* is on record and readable; None if it is not on record at all."""
@@ -82,7 +176,13 @@ class SqliteReader:
         self._db.close()
 
     def _read(self, name: str, *values: Any) -> list[Any]:
+        return self._ask(SQL[name], *values)
+
+    def _read_kept(self, name: str) -> list[Any]:
+        return self._ask(disposal.SQL[name])
+
+    def _ask(self, statement: str, *values: Any) -> list[Any]:
         try:
-            return self._db.execute(SQL[name], values).fetchall()
+            return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as exc:
             raise StoreError(f"The ledger {self._path} cannot be read: {exc}.") from None

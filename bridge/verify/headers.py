@@ -5,8 +5,10 @@ Never looks inside a body.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -18,6 +20,10 @@ FORMAT: Final = b"bluelamp/ledger/v1"
 VERSION: Final = 1
 #: The longest header, in bytes.
 LONGEST: Final = 2048
+#: RFC 8785 spells whole numbers below this exactly.
+EXACT: Final = 2**53
+#: Header fields that are whole numbers; all others are text.
+NUMBERS: Final = frozenset({"v", "t", "len"})
 
 Header: TypeAlias = dict[str, str | int]
 
@@ -41,6 +47,10 @@ class Kind(StrEnum):
     DEBT = "debt"
     OUTCOME = "outcome"
     POLICY = "policy"
+    #: A policy officer approves a policy.
+    APPROVAL = "approval"
+    #: A person says whether what was done to a message was right.
+    DECISION = "decision"
     GAP = "gap"
     BRAKE = "brake"
     NOTE = "note"
@@ -89,6 +99,8 @@ MUST = {
     Kind.MEDIA: _SEAL,
     Kind.OUTCOME: _SEAL | {"effect", "status"},
     Kind.POLICY: _SEAL | {"revision"},
+    Kind.APPROVAL: _SEAL | {"revision"},
+    Kind.DECISION: _SEAL | {"rule", "action", "status"},
     Kind.GAP: _SEAL | {"room"},
     Kind.BRAKE: _SEAL | {"status"},
     Kind.VIEW: _SEAL,
@@ -104,6 +116,7 @@ MAY = {
     Kind.VERDICT: MUST[Kind.VERDICT] | {"ref", "rule", "referrals"},
     Kind.DEBT: MUST[Kind.DEBT] | {"ref", "class"},
     Kind.OUTCOME: MUST[Kind.OUTCOME] | {"ref"},
+    Kind.DECISION: MUST[Kind.DECISION] | {"ref"},
     Kind.BRAKE: MUST[Kind.BRAKE] | {"room"},
     Kind.VIEW: _SEAL | {"status"},
     Kind.EXAMINATION: _SEAL | {"ref"},
@@ -126,3 +139,98 @@ def encode_header(header: Header) -> bytes:
     if len(raw) > LONGEST:
         raise Unsound(f"a record's header would be {len(raw)} bytes long; {LONGEST} is the most")
     return raw
+
+
+class Head(Protocol):
+    """A header that was read. Text that it may have and has not is empty."""
+
+    kind: str
+    rid: str
+    t: int
+    len: int
+    sha256: str
+    bucket: str
+    epoch: str
+    ref: str
+    effect: str
+    status: str
+
+
+#: Fields that `Head` answers for even where a kind cannot have them.
+_NO_FIELD = {"bucket": "", "epoch": "", "ref": "", "effect": "", "status": ""}
+_HEX = "0123456789abcdef"
+_TYPES: dict[str, Any] = {
+    "v": Literal[VERSION],
+    "t": Annotated[int, msgspec.Meta(ge=0, lt=EXACT)],
+    "len": Annotated[int, msgspec.Meta(ge=0, lt=EXACT)],
+}
+
+
+def _reader(kind: Kind) -> Callable[[bytes], Head]:
+    """Make what reads the headers of *kind*, and nothing that such a header may not be."""
+    types = {**_TYPES, "kind": Literal[kind.value]}
+    fields: list[Any] = []
+    for name in sorted(ALWAYS | MAY[kind]):
+        type_ = types.get(name, str)
+        fields.append((name, type_) if name in ALWAYS | MUST[kind] else (name, type_, ""))
+    form = msgspec.defstruct(
+        f"{kind.value.title()}Header",
+        fields,
+        kw_only=True,
+        forbid_unknown_fields=True,
+        omit_defaults=True,
+        gc=False,
+        namespace={n: v for n, v in _NO_FIELD.items() if n not in ALWAYS | MAY[kind]},
+    )
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(form).decode
+    return decode
+
+
+_READERS = {f'"kind":"{kind.value}"'.encode(): _reader(kind) for kind in Kind}
+_spell = msgspec.json.Encoder().encode
+_kind_in = re.compile(rb'"kind":"[a-z]*"').search
+
+
+def read_header(raw: bytes) -> Head:
+    """Read the header of a record, strictly: in the one spelling, with the fields of its kind.
+
+    Raises:
+        Unsound: it is not one, and why.
+    """
+    # The kind is guessed to choose a reader; the reader accepts no other kind than its own.
+    found = _kind_in(raw)
+    reader = _READERS.get(found[0]) if found else None
+    try:
+        head = reader(raw) if reader else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        head = None
+    if head is None:
+        raise Unsound(_what_is_wrong(raw))
+    if len(head.rid) != 32 or head.rid.strip(_HEX):
+        raise Unsound("has a field of the wrong type")
+    # Fields stand in alphabetical order in each form, so that spelling it again is RFC 8785.
+    if _spell(head) != raw or len(raw) > LONGEST:
+        raise Unsound("is not spelt in the one way it may be")
+    return head
+
+
+def _what_is_wrong(raw: bytes) -> str:
+    """Say why a header is none."""
+    try:
+        header = msgspec.json.decode(raw, type=dict[str, str | int])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "cannot be read"
+    kind = header.get("kind", "")
+    if header.get("v") != VERSION or kind not in MAY:
+        return f"is of version {header.get('v')!r}, kind {kind!r}: unknown"
+    if not ALWAYS | MUST[Kind(kind)] <= header.keys() <= ALWAYS | MAY[Kind(kind)]:
+        return f"has other fields than a {kind} record has"
+    if all(_is_typed(name, value) for name, value in header.items()):
+        return "is not spelt in the one way it may be"
+    return "has a field of the wrong type"
+
+
+def _is_typed(name: str, value: str | int) -> bool:
+    if name in NUMBERS:
+        return isinstance(value, int) and 0 <= value < EXACT
+    return isinstance(value, str)

@@ -133,6 +133,16 @@ class Previous(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reason: str = ""
 
 
+def encode_previous(previous: Previous) -> bytes:
+    """Write down what a genesis will say of the log before it."""
+    return msgspec.json.encode(previous, order="deterministic")
+
+
+def decode_previous(raw: bytes) -> Previous:
+    """Read back what `encode_previous` wrote."""
+    return msgspec.json.decode(raw, type=Previous)
+
+
 class Genesis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands in a genesis record."""
 

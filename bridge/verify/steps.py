@@ -4,373 +4,402 @@ Never trusts what it checks: every hash is computed again. The steps keep the nu
 docs/ledger.md, so that a report can be read against it:
 
 (1) sequence, canonical headers, fields of each kind, names used once
-(2) each body's length and digest
+(2) each body's length and digest, or a disposal that explains why it is gone
 (3) tiles, and the tree's right edge
 (4) each checkpoint's signature and root
+(5) cosignatures of witnesses
 (6) consistency with checkpoints from outside
-(8) bucket certificates
+(8) bucket certificates, and whose word counts
 (9) epochs
-(10) nothing done without a debt, nothing owed without a message
+(10) nothing done without a debt, nothing owed without a message, nothing settled twice
 (11) time does not run backwards
+(12) disposals: shreds, holds, erasures
+(13) the link to the ledger before
 
-Steps 5 (cosignatures), 7 (time stamps), 12 (disposals) and 13 (earlier logs) have nothing to check
-yet: nothing writes what they check.
+Step 7 (time stamps) has nothing to check yet: nothing writes what it checks. Steps 4 to 6 are in
+`points`; 8, 12 and 13 in `custody`; the rest is here.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
+from array import array
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-
-import msgspec
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from bridge.verify import Unsound
-from bridge.verify.headers import (
-    ALWAYS,
-    EVENTS,
-    LONGEST,
-    MAY,
-    MUST,
-    VERSION,
-    Header,
-    Kind,
-    encode_header,
-)
-from bridge.verify.notes import Checkpoint, Verifier, encode64, parse, size_of
-from bridge.verify.papers import OVERHEAD, Certificate, Signed
-from bridge.verify.tree import Frontier, Tile, Tiler, leaf_hash
+from bridge.verify.custody import Custody, Last, Past, Sort
+from bridge.verify.headers import EVENTS, PLAIN, Head, Kind, read_header
+from bridge.verify.notes import unverified
+from bridge.verify.papers import OVERHEAD
+from bridge.verify.points import TOLERANCE_MS, Points
+from bridge.verify.report import Evidence, Failure, Report, Row
+from bridge.verify.tree import WIDTH, Lookup, Roots, Tile, Tiler, lookup, state_at
 
-#: Clocks are set back by this much at most without a complaint.
-TOLERANCE_MS = 120_000
-#: Header fields that are whole numbers; all others are text.
-_NUMBERS = frozenset({"v", "t", "len"})
-#: RFC 8785 spells whole numbers below this exactly.
-_EXACT = 2**53
-_RID = re.compile(r"[0-9a-f]{32}").fullmatch
+__all__ = ["TOLERANCE_MS", "Evidence", "Failure", "Report", "Row", "verify", "verify_logs"]
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record as it lies in the store."""
-
-    seq: int
-    header: bytes
-    body: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Something that is not as it must be."""
-
-    step: int
-    rid: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Everything about a ledger besides its records."""
-
-    #: None where no key is pinned: the genesis's own is taken, and the report says so.
-    verifier: Verifier | None
-    tiles: Mapping[tuple[int, int], bytes]
-    #: (size, signed note), from the ledger itself.
-    checkpoints: Sequence[tuple[int, str]]
-    #: (where it comes from, signed note), kept elsewhere.
-    outside: Sequence[tuple[str, str]]
-    #: The size, peaks and tile edges that the store would continue from.
-    edge: tuple[int, bytes, bytes]
-    #: The custodians' pinned identities; empty where none are pinned.
-    identities: Mapping[str, bytes]
-    now: int
+#: An epoch seals no more records than this, and none that is written later than this, ms.
+EPOCH_RECORDS = 1024
+EPOCH_MS = 15 * 60 * 1000
+#: After these a debt is settled.
+FINAL = frozenset({"done", "refused", "abandoned", "waived", "rehearsed"})
+#: Debts that are open for longer are worth a warning: we give up after a day.
+LONG_OWED_MS = 25 * 3_600_000
+#: Kinds that are always about an earlier record, and what kind of record that is.
+_SERVED = EVENTS - {Kind.MEDIA}
+_ABOUT: Mapping[str, frozenset[Kind]] = {
+    Kind.VERDICT: _SERVED,
+    Kind.DEBT: _SERVED,
+    Kind.OUTCOME: frozenset(Kind),  # which debt it is of is looked at with its effect
+    Kind.MEDIA: _SERVED,
+    Kind.REVIEW: _SERVED | {Kind.VERDICT},
+    Kind.RELEASE: frozenset({Kind.HOLD}),
+    Kind.DECISION: frozenset({Kind.VERDICT}),
+    Kind.EXAMINATION: frozenset({Kind.VIEW}),
+    Kind.ERASE: frozenset(Kind),
+}
+#: Kinds whose body is read here, even in a light pass.
+_PAPERS = frozenset({Kind.GENESIS, Kind.CERTIFICATE, Kind.SHRED, Kind.ERASE})
 
 
 @dataclass(slots=True)
-class Report:
-    """What was found."""
-
+class _Epoch:
+    bucket: str
+    #: No record of it is written later than this, ms.
+    ends: int
     records: int = 0
-    checkpoints: int = 0
-    #: Records after the newest checkpoint that is kept elsewhere, and the age of the oldest, ms.
-    unwitnessed_tail: int = 0
-    unwitnessed_age_ms: int = 0
-    outside: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    kinds: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Nothing was changed, dropped or put out of order, as far as can be seen from here."""
-        return not self.failures
 
 
-_HAS = {kind.value: ALWAYS | MUST[kind] for kind in Kind}
-_MAY = {kind.value: ALWAYS | MAY[kind] for kind in Kind}
+@dataclass(slots=True, eq=False)
+class _Sort(Sort):
+    """Records of one kind in one bucket, and how they are checked."""
 
-
-def _well_typed(header: Header) -> bool:
-    for name, value in header.items():
-        if name in _NUMBERS:
-            if not isinstance(value, int) or not 0 <= value < _EXACT:
-                return False
-        elif not isinstance(value, str):
-            return False
-    return _RID(str(header["rid"])) is not None
+    sealed: bool = True
+    paper: bool = False
+    about: frozenset[Kind] | None = None
+    act: Callable[[Head, int, bytes], None] | None = None
 
 
 class _Check:
     """The state of one pass over the records."""
 
-    def __init__(self, evidence: Evidence, report: Report) -> None:
-        self.evidence, self.report = evidence, report
-        self.tree, self.tiler = Frontier(), Tiler()
-        self.roots: dict[int, bytes] = {}
-        self.times: dict[int, int] = {}
-        self.verifier = evidence.verifier
-        self.custodians: tuple[str, ...] = ()
-        self._wanted: set[int] = set()
-        self._rids: set[str] = set()
-        self._seen: dict[str, str] = {}
-        #: Debt → its effect.
-        self._owed: dict[str, str] = {}
-        self._epochs: dict[str, str] = {}
-        self._buckets: set[str] = set()
+    def __init__(self, evidence: Evidence, report: Report, past: Past) -> None:
+        self.evidence, self.report, self._past = evidence, report, past
+        self.size = 0
+        #: The time of each record, ms, and the latest of them.
+        self.times = array("q")
         self._latest = 0
-
-    def want(self, sizes: Iterable[int]) -> None:
-        """Remember the root at each of these sizes."""
-        self._wanted |= set(sizes)
-        if 0 in self._wanted:
-            self.roots[0] = self.tree.root()
+        #: False in a light pass.
+        self._full = True
+        self._tiler = Tiler()
+        self._tiles: dict[tuple[int, int], bytes] = {}
+        self._seen = past.seen
+        self._sorts: dict[tuple[str, str], _Sort] = {}
+        self._epochs: dict[str, _Epoch] = {}
+        self.custody = Custody(evidence, report, past)
+        self._acts: Mapping[str, Callable[[Head, int, bytes], None]] = {
+            Kind.GENESIS: self.custody.genesis,
+            Kind.CERTIFICATE: self.custody.certificate,
+            Kind.EPOCH: self._epoch,
+            Kind.DEBT: self._debt,
+            Kind.OUTCOME: self._outcome,
+            Kind.HOLD: self.custody.hold,
+            Kind.RELEASE: self.custody.release,
+            Kind.SHRED: self.custody.shred,
+            Kind.ERASE: self.custody.erase,
+        }
 
     def fail(self, step: int, rid: str, what: str) -> None:
-        self.report.failures.append(Failure(step, rid, what))
+        self.report.fail(step, rid, what)
 
-    def record(self, row: Row) -> None:
-        header = self._header(row)
-        self._grow(row)
-        if header is None:
+    # The pass. It runs for every record, so what is done for each stands here in full.
+
+    def record(self, seq: int, raw: bytes, body: bytes | None) -> None:  # noqa: PLR0912
+        if seq != self.size:  # (1)
+            self.fail(1, "", f"record {self.size} is missing: record {seq} stands in its place")
+        self.size += 1
+        if self._full:  # (3)
+            for tile in self._tiler.append(sha256(b"\0" + raw).digest()):
+                self._tile(tile)
+        try:  # (1)
+            head = read_header(raw)
+        except Unsound as exc:
+            self.fail(1, "", f"the header of record {seq} {exc}")
+            self.times.append(self._latest)
             return
-        rid = str(header["rid"])
-        self._body(row, header, rid)
-        if header["kind"] == Kind.GENESIS:
-            self._genesis(row, rid)
-        elif header["kind"] == Kind.CERTIFICATE:
-            self._certificate(row, header, rid)
-        elif header["kind"] == Kind.EPOCH:
-            self._epoch(header, rid)
-        else:
-            self._sealed(header, rid)
-        self._reference(header, rid)
-        self._time(header, rid)
-        self.report.kinds[str(header["kind"])] = self.report.kinds.get(str(header["kind"]), 0) + 1
+        rid, at = head.rid, head.t
+        if rid in self._seen:
+            self.fail(1, rid, f"the name of record {seq} was used before")
+        sort = self._sorts.get((head.kind, head.bucket)) or self._new_sort(head)
+        sort.count += 1
+        if (head.kind == "genesis") != (seq == 0):
+            self.fail(1, rid, f"record {seq} is a {head.kind}: a ledger starts with its genesis")
+        if self._full or sort.paper:  # (2)
+            if body is None:
+                self._past.missing[rid] = seq
+            elif (
+                len(body) != head.len
+                or b2a_base64(sha256(body).digest(), newline=False).decode() != head.sha256
+            ):
+                self.fail(2, rid, f"the body of record {seq} is not the one that was recorded")
+        if sort.sealed:  # (9)
+            epoch = self._epochs.get(head.epoch)
+            if epoch is None or epoch.bucket != head.bucket:
+                self.fail(9, rid, "this record is sealed under an epoch that is not of its bucket")
+            else:
+                epoch.records += 1
+                if epoch.records > EPOCH_RECORDS or at >= epoch.ends:
+                    self._overfull(epoch, head)
+        if head.ref or sort.about is not None:  # (10)
+            self._reference(head, sort)
+        if sort.act is not None:
+            sort.act(head, seq, body or b"")
+        self._seen[rid] = sort
+        if at > self._latest:  # (11)
+            self._latest = at
+        elif at < self._latest - TOLERANCE_MS:
+            self.fail(11, rid, "this record claims to be older than those before it")
+        self.times.append(at)
 
-    def _header(self, row: Row) -> Header | None:  # (1)
-        here = f"record {row.seq}"
-        if row.seq != self.tree.size:
-            self.fail(1, "", f"record {self.tree.size} is missing: {here} stands in its place")
-        try:
-            header = msgspec.json.decode(row.header, type=dict[str, str | int])
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            self.fail(1, "", f"the header of {here} cannot be read")
-            return None
-        rid, kind = str(header.get("rid", "")), str(header.get("kind", ""))
-        try:
-            canonical = len(row.header) <= LONGEST and encode_header(header) == row.header
-        except Unsound:
-            canonical = False
-        if not canonical:
-            self.fail(1, rid, f"the header of {here} is not spelt in the one way it may be")
-        if header.get("v") != VERSION or kind not in MAY:
-            self.fail(1, rid, f"{here} is of version {header.get('v')!r}, kind {kind!r}: unknown")
-            return None
-        fields = set(header)
-        if not _HAS[kind] <= fields <= _MAY[kind]:
-            self.fail(1, rid, f"{here} has other fields than a {kind} record has")
-            return None
-        if not _well_typed(header):
-            self.fail(1, rid, f"{here} has a field of the wrong type")
-            return None
-        if rid in self._rids:
-            self.fail(1, rid, f"the name of {here} was used before")
-        if (kind == Kind.GENESIS) != (row.seq == 0):
-            self.fail(1, rid, f"{here} is a {kind}: a ledger starts with its only genesis")
-        self._rids.add(rid)
-        self._seen[rid] = kind
-        return header
-
-    def _grow(self, row: Row) -> None:  # (3)
-        leaf = leaf_hash(row.header)
-        self.tree.append(leaf)
-        for tile in self.tiler.append(leaf):
-            self._tile(tile)
-        if self.tree.size in self._wanted:
-            self.roots[self.tree.size] = self.tree.root()
+    def _new_sort(self, head: Head) -> _Sort:
+        kind = head.kind
+        sort = self._sorts[kind, head.bucket] = _Sort(
+            kind=kind,
+            bucket=head.bucket,
+            report=self.report,
+            full=self._full,
+            sealed=kind not in PLAIN,
+            paper=kind in _PAPERS,
+            about=_ABOUT.get(kind),
+            act=self._acts.get(kind),
+        )
+        self._past.sorts.append(sort)
+        return sort
 
     def _tile(self, tile: Tile) -> None:  # (3)
-        if self.evidence.tiles.get((tile.level, tile.index)) != tile.hashes:
-            self.fail(3, "", f"tile {tile.level}/{tile.index} is not made of these records")
-
-    def _body(self, row: Row, header: Header, rid: str) -> None:  # (2)
-        if row.body is None:
-            self.fail(2, rid, f"the body of record {row.seq} is gone, and no disposal explains it")
-        elif (
-            len(row.body) != header["len"]
-            or encode64(hashlib.sha256(row.body).digest()) != header["sha256"]
-        ):
-            self.fail(2, rid, f"the body of record {row.seq} is not the one that was recorded")
-
-    def _genesis(self, row: Row, rid: str) -> None:  # (4)
-        try:
-            body = msgspec.json.decode(row.body or b"", type=dict[str, msgspec.Raw])
-            stated = Verifier.parse(msgspec.json.decode(body["verifier"], type=str))
-            sealed_to = msgspec.json.decode(body["custodians"], type=dict[str, str])
-        except (msgspec.MsgspecError, KeyError, Unsound):
-            self.fail(4, rid, "the genesis does not name the ledger's key and custodians")
+        place = tile.level, tile.index
+        stored = self.evidence.tiles.get(place)
+        if stored == tile.hashes:
+            self._tiles[place] = stored
             return
-        self.custodians = tuple(sealed_to)
-        pinned = {name: encode64(key) for name, key in self.evidence.identities.items()}
-        if pinned and pinned != sealed_to:
-            self.fail(8, rid, "the genesis names other custodians than are pinned here")
-        if self.verifier is None:
-            self.verifier = stated
-        elif self.verifier != stated:
-            self.fail(4, rid, "the genesis names another key than the one that is pinned here")
+        self._tiles[place] = tile.hashes
+        self.fail(3, "", f"tile {tile.level}/{tile.index} is not made of these records")
 
-    def _certificate(self, row: Row, header: Header, rid: str) -> None:  # (8)
-        bucket = str(header["bucket"])
-        self._buckets.add(bucket)
-        try:
-            body = msgspec.json.decode(row.body or b"", type=dict[str, msgspec.Raw])
-            certificates = [
-                self._signed(one)
-                for one in msgspec.json.decode(body["certificates"], type=list[Signed])
-            ]
-        except (msgspec.MsgspecError, KeyError, Unsound) as exc:
-            self.fail(8, rid, f"the certificates of {bucket} do not hold: {exc}")
-            return
-        if tuple(c.custodian for c in certificates) != self.custodians:
-            self.fail(8, rid, f"{bucket} is not certified by each custodian that the genesis names")
-        for certificate in certificates:
-            if certificate.bucket != bucket:
-                self.fail(8, rid, f"a certificate of {certificate.bucket} is used for {bucket}")
-            elif not certificate.start <= int(header["t"]) < certificate.end:
-                self.fail(8, rid, f"the certificate of {bucket} was not valid when it was used")
-
-    def _signed(self, signed: Signed) -> Certificate:
-        if not self.evidence.identities:
-            return msgspec.json.decode(signed.certificate, type=Certificate)
-        name = msgspec.json.decode(signed.certificate, type=Certificate).custodian
-        if name not in self.evidence.identities:
-            raise Unsound(f"nobody has pinned the identity of custodian {name!r}")
-        return signed.check(self.evidence.identities[name])
-
-    def _epoch(self, header: Header, rid: str) -> None:  # (9)
-        bucket = str(header.get("bucket", ""))
-        if bucket not in self._buckets:
+    def _epoch(self, head: Head, _seq: int, _body: bytes) -> None:  # (9)
+        rid, bucket = head.rid, head.bucket
+        end = self.custody.ends.get(bucket)
+        if end is None:
             self.fail(9, rid, f"this epoch is of {bucket}, which was not opened before")
-        if header["len"] != (OVERHEAD + 32) * len(self.custodians):
+        if head.len != (OVERHEAD + 32) * len(self.custody.custodians):
             self.fail(9, rid, "this epoch is not sealed to the custodians that the genesis names")
-        self._epochs[rid] = bucket
+        ends = head.t + EPOCH_MS + TOLERANCE_MS
+        self._epochs[rid] = _Epoch(bucket, ends if end is None else min(ends, end))
 
-    def _sealed(self, header: Header, rid: str) -> None:  # (9)
-        if self._epochs.get(str(header["epoch"])) != header["bucket"]:
-            self.fail(9, rid, "this record is sealed under an epoch that is not of its bucket")
+    def _overfull(self, epoch: _Epoch, head: Head) -> None:  # (9)
+        if epoch.records > EPOCH_RECORDS:
+            self.fail(9, head.rid, f"this epoch has more than {EPOCH_RECORDS} records")
+        if head.t >= epoch.ends:
+            self.fail(9, head.rid, "this record was written after its epoch or bucket had ended")
 
-    def _reference(self, header: Header, rid: str) -> None:  # (10)
-        ref, kind = str(header.get("ref", "")), header["kind"]
-        if kind == Kind.DEBT:
-            self._owed[rid] = str(header["effect"])
-        if ref and (ref not in self._seen or ref == rid):
-            self.fail(10, rid, "this record refers to one that does not come before it")
-        elif not ref and kind in {Kind.VERDICT, Kind.DEBT, Kind.OUTCOME}:
-            self.fail(10, rid, f"this {kind} says not what it is about")
-        elif kind == Kind.OUTCOME and self._owed.get(ref) != header["effect"]:
-            self.fail(10, rid, "something was done that was never written down as owed")
-        elif kind in {Kind.VERDICT, Kind.DEBT} and self._seen.get(ref) not in EVENTS:
-            self.fail(10, rid, f"this {kind} is about something that was never served to us")
+    def _reference(self, head: Head, sort: _Sort) -> None:  # (10)
+        about = self._seen.get(head.ref)
+        if not head.ref:
+            self.fail(10, head.rid, f"this {head.kind} says not what it is about")
+        elif about is None and not self._past.whole:
+            self.report.elsewhere += 1
+        elif about is None:
+            self.fail(10, head.rid, "this record refers to one that does not come before it")
+        elif sort.about is not None and about.kind not in sort.about:
+            self.fail(10, head.rid, f"a {head.kind} cannot be about a {about.kind} record")
 
-    def _time(self, header: Header, rid: str) -> None:  # (11)
-        at = int(header["t"])
-        if at < self._latest - TOLERANCE_MS:
-            self.fail(11, rid, "this record claims to be older than those before it")
-        self._latest = max(self._latest, at)
-        self.times[self.tree.size] = at
+    def _debt(self, head: Head, _seq: int, _body: bytes) -> None:  # (10)
+        self._past.owed[head.rid] = head.effect
+        self._past.open[head.rid] = head.t
 
-    def edge(self) -> None:  # (3)
+    def _outcome(self, head: Head, _seq: int, _body: bytes) -> None:  # (10)
+        if head.ref not in self._seen and not self._past.whole:
+            return
+        if self._past.owed.get(head.ref) != head.effect:
+            self.fail(10, head.rid, "something was done that was never written down as owed")
+        elif head.status in FINAL and self._past.open.pop(head.ref, None) is None:
+            self.fail(10, head.rid, "this settles a debt that was settled before")
+
+    # Where a light pass ends
+
+    def skip_to_checkpoint(self, note: str) -> int:
+        """Prepare a light pass up to a checkpoint; returns its size, or 0 if it is wrong.
+
+        Step 6 says what is wrong with it.
+        """
+        try:
+            point = unverified(note)
+            tree, _ = state_at(point.size, self._stored())
+        except (Unsound, ValueError):
+            return 0
+        return self.skip_to(point.size) if tree.root() == point.root else 0
+
+    def skip_to(self, size: int) -> int:
+        """Prepare a light pass of *size* records; returns that, or 0 if tiles are missing."""
+        try:
+            _, self._tiler = state_at(size, self._stored())
+        except (Unsound, ValueError):
+            return 0
+        self._full = size == 0
+        return size
+
+    def _stored(self) -> Lookup:
+        size, _, edges = self.evidence.edge
+        return lookup(size, self.evidence.tiles, edges)
+
+    def full(self) -> None:
+        """From here on, check everything."""
+        self._full = True
+        self._sorts = {}  # what was counted so far was not looked into
+
+    # The end
+
+    def count(self) -> None:
+        """Count the records of each kind."""
+        kinds = self.report.kinds
+        for sort in self._past.sorts:
+            if sort.report is self.report:
+                kinds[sort.kind] = kinds.get(sort.kind, 0) + sort.count
+
+    def end(self, since: int) -> Points:
+        """Check what shows only when every record of this log has been seen.
+
+        Returns its checkpoints, which are for when the next log has said what is lost of this one.
+        """
+        tiles = {**self.evidence.tiles, **self._tiles} if since else self._tiles
+        get = lookup(self.size, tiles, self._tiler.edges)
+        self._edge(get)
+        roots, verifier = Roots(get), self.custody.verifier
+        points = Points(self.evidence, self.report, verifier, roots, self.times)
+        for rid, point in self.custody.points:  # (12)
+            if not points.is_root(point):
+                self.fail(12, rid, "the checkpoint of this attestation has another root")
+        if self.report.elsewhere:
+            self.report.warnings.append(
+                f"{self.report.elsewhere} records refer to an earlier log that was not given"
+            )
+        self._past.records += self.size
+        self._past.last = Last(verifier, self.size, roots) if verifier else None
+        return points
+
+    def _edge(self, get: Lookup) -> None:  # (3)
         size, peaks, edges = self.evidence.edge
-        if (size, peaks, edges) != (self.tree.size, b"".join(self.tree.peaks), self.tiler.edges):
+        try:
+            own = b"".join(state_at(self.size, get)[0].peaks)
+        except Unsound:
+            own = b""  # a tile before a light pass's end is not there
+        if (size, peaks, edges) != (self.size, own, self._tiler.edges):
             self.fail(
                 3,
                 "",
                 f"the store would go on from {size} records, but there are "
-                f"{self.tree.size}, or with another right edge",
+                f"{self.size}, or with another right edge",
             )
-        extra = len(self.evidence.tiles) - _tiles_of(self.tree.size)
+        extra = len(self.evidence.tiles) - _tiles_of(self.size)
         if extra > 0:
             self.fail(3, "", f"there are {extra} tiles that no records belong to")
 
-    def checkpoint(self, step: int, where: str, size: int | None, note: str) -> Checkpoint | None:
-        if self.verifier is None:
-            return None
-        try:
-            checkpoint = parse(note, self.verifier)
-        except Unsound as exc:
-            self.fail(step, "", f"{where}: {exc}")
-            return None
-        if size is not None and checkpoint.size != size:
-            self.fail(step, "", f"{where} is filed under another size than it states")
-        elif checkpoint.size > self.tree.size:
-            lost = checkpoint.size - self.tree.size
-            self.fail(step, "", f"{where} covers {lost} records that are no longer here")
-        elif self.roots.get(checkpoint.size) != checkpoint.root:
-            self.fail(step, "", f"{where} has another root: a record it covers was changed")
-        return checkpoint
+
+def _still_owed(past: Past, report: Report, now: int) -> None:
+    report.open_debts = len(past.open)
+    report.oldest_debt_ms = max((now - at for at in past.open.values()), default=0)
+    late = sum(now - at > LONG_OWED_MS for at in past.open.values())
+    if late:
+        report.warnings.append(
+            f"{late} debts have been open for more than {LONG_OWED_MS // 3_600_000} hours: "
+            "was the bot down?"
+        )
 
 
 def _tiles_of(size: int) -> int:
     count = 0
-    while size := size // 256:
+    while size := size // WIDTH:
         count += size
     return count
 
 
 def verify(
-    rows: Iterable[Row], evidence: Evidence, *, progress: Callable[[int], None] = lambda _: None
+    rows: Iterable[Row],
+    evidence: Evidence,
+    *,
+    since: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Check every record against *evidence*; *progress* is called with the count so far."""
-    report = Report(checkpoints=len(evidence.checkpoints))
-    check = _Check(evidence, report)
-    check.want(size for size, _ in evidence.checkpoints)
-    check.want(_size_of(note) for _, note in evidence.outside)
-    for row in rows:
-        check.record(row)
-        report.records += 1
-        if report.records % 1000 == 0:
-            progress(report.records)
-    progress(report.records)
-    if not report.records:
-        check.fail(1, "", "there are no records: not even a genesis")
-    check.edge()
-    for size, note in evidence.checkpoints:  # (4)
-        check.checkpoint(4, f"the checkpoint at {size}", size, note)
-    witnessed = 0
-    for where, note in evidence.outside:  # (6)
-        found = check.checkpoint(6, f"the checkpoint from {where}", None, note)
-        if found is not None:
-            witnessed = max(witnessed, found.size)
-            report.outside += 1
-    report.unwitnessed_tail = max(0, report.records - witnessed)
-    if report.unwitnessed_tail:
-        report.unwitnessed_age_ms = max(0, evidence.now - check.times.get(witnessed + 1, 0))
+    """Check every record of a ledger of one log; see `verify_logs`."""
+    (report,) = verify_logs([(rows, evidence)], since=since, progress=progress)
     return report
 
 
-def _size_of(note: str) -> int:
-    lines = note.split("\n", 2)
-    try:
-        return size_of(lines[1]) if len(lines) > 2 else 0
-    except Unsound:
-        return 0
+def verify_logs(
+    logs: Sequence[tuple[Iterable[Row], Evidence]],
+    *,
+    since: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Report]:
+    """Check the logs of a ledger, oldest first; *progress* is called with the count so far.
+
+    With *since*, a signed checkpoint up to which somebody verified the ledger before, and which
+    counts as one from outside, the records up to there get a light pass: their headers are read,
+    but neither these nor bodies are hashed.
+
+    Where the oldest log names one before it, what refers to that is counted and not checked.
+    """
+    past = Past()
+    target = -1 if since is None else _log_of(since, logs)
+    points: list[Points] = []
+    for number, log in enumerate(logs):
+        given = since if number == target else None
+        points.append(_verify_log(log, past, given, number < target, progress))
+    for one in points:
+        _, lost = past.lost.get(one.origin, (0, 0))
+        one.check(lost)
+    past.settle()
+    if logs:
+        _still_owed(past, points[-1].report, logs[-1][1].now)
+    return [one.report for one in points]
+
+
+def _log_of(since: str, logs: Sequence[tuple[Iterable[Row], Evidence]]) -> int:
+    """Find the log that a checkpoint is of; the last one, if in doubt."""
+    origin = since.partition("\n")[0]
+    names = [evidence.verifier.name if evidence.verifier else "" for _, evidence in logs]
+    return names.index(origin) if origin in names else len(logs) - 1
+
+
+def _verify_log(
+    log: tuple[Iterable[Row], Evidence],
+    past: Past,
+    since: str | None,
+    light: bool,
+    progress: Callable[[int], None],
+) -> Points:
+    rows, evidence = log
+    if since is not None:
+        given = ("the last verification", since)
+        evidence = replace(evidence, outside=(*evidence.outside, given))
+    report = Report(checkpoints=len(evidence.checkpoints), pinned=bool(evidence.identities))
+    check = _Check(evidence, report, past)
+    start = 0
+    if light:
+        start = check.skip_to(evidence.edge[0])
+    elif since is not None:
+        start = check.skip_to_checkpoint(since)
+    report.since = start
+    for seq, raw, body in rows:
+        if check.size == start:
+            check.full()
+        check.record(seq, raw, body)
+        if check.size % 1000 == 0:
+            progress(past.records + check.size)
+    report.records = check.size
+    if not check.size:
+        check.fail(1, "", "there are no records: not even a genesis")
+    check.count()
+    points = check.end(start)
+    progress(past.records)
+    return points

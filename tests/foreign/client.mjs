@@ -211,6 +211,43 @@ const COMMANDS = {
     return (await client.sendEvent(room, type, content)).event_id;
   },
 
+  /** Make an encrypted room whose past newcomers may read. */
+  async createRoom() {
+    const state = (type, content) => ({ type, state_key: "", content });
+    const { room_id } = await client.createRoom({
+      preset: "private_chat",
+      initial_state: [
+        state("m.room.encryption", { algorithm: "m.megolm.v1.aes-sha2" }),
+        state("m.room.history_visibility", { history_visibility: "shared" }),
+      ],
+    });
+    while (!(await crypto.isEncryptionEnabledInRoom(room_id))) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return room_id;
+  },
+
+  /** Invite somebody; the SDK shares the room's past with them by itself (MSC4268). */
+  async invite({ room, user }) {
+    await client.invite(room, user);
+  },
+
+  /** Everything that this device has to read a session, as it would stand in an export. */
+  async roomKey({ session }) {
+    return (await crypto.exportRoomKeys()).find((key) => key.session_id === session) ?? null;
+  },
+
+  /** Our device's own keys. */
+  async deviceKeys() {
+    return crypto.getOwnDeviceKeys();
+  },
+
+  /** Encrypt anything to another device, and send it. */
+  async toDevice({ user, device, type, content }) {
+    const devices = [{ userId: user, deviceId: device }];
+    await client.queueToDevice(await crypto.encryptToDeviceMessages(type, devices, content));
+  },
+
   async redact({ room, event }) {
     return (await client.redactEvent(room, event)).event_id;
   },

@@ -264,6 +264,31 @@ class Client:
         }
         return await self.send(room, content | dict(also or {}))
 
+    # Rooms and their keys
+
+    async def found_room(self) -> RoomId:
+        """Make an encrypted room whose past newcomers may read."""
+        return RoomId(await self.ask("createRoom"))
+
+    async def invite(self, room: RoomId, user: UserId) -> None:
+        """Invite somebody, and share the room's past with them."""
+        await self.ask("invite", room=room, user=user)
+
+    async def room_key(self, session: str) -> dict[str, Any]:
+        """What this device has to read a session."""
+        key = await self.ask("roomKey", session=session)
+        if key is None:
+            raise Refused(f"{self.user} has no key of {session}")
+        return dict(key)
+
+    async def device_keys(self) -> dict[str, str]:
+        """This device's own public keys, by kind."""
+        return dict(await self.ask("deviceKeys"))
+
+    async def to_device(self, user: UserId, device: str, kind: str, content: Content) -> None:
+        """Encrypt anything to another device."""
+        await self.ask("toDevice", user=user, device=device, type=kind, content=dict(content))
+
     # What is there
 
     async def opened(self, file: Content) -> bytes:

@@ -25,6 +25,7 @@ from bridge.matrix.api import Api, login, quote
 from bridge.matrix.client import Clear, Dark
 from bridge.matrix.device import open_device
 from bridge.matrix.identity import Account, pickle_key
+from bridge.matrix.seeds import Vault
 from bridge.matrix.transport import MatrixTransport
 from bridge.model import EventId, RoomId, UserId
 from bridge.secret import write_secret
@@ -156,8 +157,9 @@ async def test_who_claims_all_our_keys_does_not_make_us_deaf(town: Town, tag: st
     # A new device speaks before the bot could do anything about it.
     user = UserId(f"@{tag}-anna:{town.homeserver.server_name}")
     # Another device of the same identity.
-    seeds = (town.folder / "anna" / "identity.json").read_text(encoding="utf-8")
-    write_secret(town.folder / "second" / "identity.json", seeds)
+    theirs = (Vault.of(town.folder / name, None) for name in ("anna", "second"))
+    for old, new in zip(*((one.path, one.passphrase) for one in theirs), strict=True):
+        write_secret(new, old.read_text(encoding="utf-8"))
     second = await Officer.sign_in(town.homeserver.url, user, PASSWORD, town.folder / "second")
     await second.enter(town.room)
     event = await second.say(town.room, "from a new phone")

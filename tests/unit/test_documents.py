@@ -224,7 +224,7 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_command_has_its_section_with_every_option_and_no_other(name: str) -> None:
-    described = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", section(name)))
+    described = set(re.findall(r"(?<![\w-])(?:--[a-z][a-z-]*|-[a-z])(?![\w-])", section(name)))
     built = options(ALL[name])
     assert built - EVERYWHERE <= described
     others = {option for command in ALL.values() for option in options(command)}

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import NotFound
 from bridge.matrix import translate
-from bridge.matrix.api import Api
-from bridge.matrix.client import Clear, LampClient
-from bridge.matrix.transport import MatrixTransport
+from bridge.matrix.client import Clear
 from bridge.matrix.words import words_of
-from bridge.model import Kind, RoomId
+from bridge.model import RoomId
 
 ROOM = RoomId("!room")
 TEXT = st.text(max_size=12) | st.sampled_from(["\ud800", "\0", "mxc://a/b", "$e", "m.replace", ""])
@@ -111,80 +105,30 @@ def test_an_edit_whose_outer_text_says_something_else_is_read_both_ways() -> Non
     assert words.extra == (("outer", "* AB12 CDE"),)
 
 
-class NoApi(Api):
-    """A homeserver that has nothing."""
-
-    async def call(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        query: Mapping[str, str] | None = None,
-        timeout_s: float = 30.0,
-    ) -> dict[str, Any]:
-        raise NotFound("nothing here")
+@pytest.mark.parametrize("markup", [
+    "<b", "<a href='", '<a href="', "<a href=", "alt ", "alt= ", "<!--", "<![CDATA[", "&", "&#",
+    "</", "<a " + "x=1 " * 3, "href=' ", 'title="\'', "<", "alt\n=\n", "<?", "<!",
+])  # fmt: skip
+def test_no_markup_keeps_the_reading_busy(markup: str) -> None:
+    """64 kB is what an event may have; anybody may send one."""
+    formatted = markup * (65_536 // len(markup))
+    began = time.thread_time()
+    words_of("m.room.message", {"body": "x", "formatted_body": formatted})
+    assert time.thread_time() - began < 0.1
 
 
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """One loop for all examples: connections outlive them."""
-    made = asyncio.new_event_loop()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def transport(tmp_path: Path, loop: asyncio.AbstractEventLoop) -> Iterator[MatrixTransport]:
-    client = LampClient("http://127.0.0.1:9", "@lamp:force.example", tmp_path, "pickle")
-    client.restore_login("@lamp:force.example", "DEVICE", "token")
-    made = MatrixTransport(client, NoApi("http://127.0.0.1:9"), approved=lambda _: True)
-    yield made
-    loop.run_until_complete(made.close())
-
-
-PART = st.fixed_dictionaries(
-    {"timeline": st.fixed_dictionaries({"events": st.lists(EVENT | JSON, max_size=3)})},
-    optional={"state": st.fixed_dictionaries({"events": st.lists(EVENT | JSON, max_size=3)})},
-)
-SYNC = st.fixed_dictionaries(
-    {"next_batch": st.just("s1")},
-    optional={
-        "rooms": st.fixed_dictionaries(
-            {}, optional={name: st.dictionaries(st.just("!room"), PART, max_size=1)
-                          for name in ("join", "leave")},
-        ),
-        "to_device": st.fixed_dictionaries({"events": st.lists(EVENT | JSON, max_size=3)}),
-        "device_lists": st.fixed_dictionaries(
-            {}, optional={"changed": st.lists(TEXT, max_size=2), "left": st.lists(TEXT)}
-        ),
-        "device_one_time_keys_count": st.dictionaries(TEXT, st.integers(0, 60), max_size=2),
-    },
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("examples", [80, pytest.param(100_000, marks=pytest.mark.torture)])
-def test_no_sync_response_stops_the_intake_or_loses_what_stands_beside_it(
-    transport: MatrixTransport, loop: asyncio.AbstractEventLoop, examples: int
-) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(sync=SYNC)
-    def fuzz(sync: dict[str, Any]) -> None:
-        _take_in(transport, loop, sync)
-
-    fuzz()
-
-
-def _take_in(
-    transport: MatrixTransport, loop: asyncio.AbstractEventLoop, sync: dict[str, Any]
-) -> None:
-    good = {"type": "m.room.message", "content": {"body": "cake"}, "event_id": "$good",
-            "sender": "@a:b", "origin_server_ts": 1}  # fmt: skip
-    sync.setdefault("rooms", {}).setdefault("join", {})["!beside"] = {
-        "timeline": {"events": [good]}
-    }
-    begun = time.perf_counter()
-    batch = loop.run_until_complete(transport._take(sync, None))
-    assert time.perf_counter() - begun < 1.0  # a stall, on whatever machine
-    assert [m.body for m in batch.messages if m.room == "!beside"] == ["cake"]
-    assert batch.messages[-1].kind is Kind.TEXT or batch.messages
+@pytest.mark.parametrize(("formatted", "found"), [
+    ('<img src="mxc://a/b" alt="AB12 CDE">', ["AB12 CDE"]),
+    ("<a href='https://x.example/?q=AB12&amp;r=1'>x</a>", ["https://x.example/?q=AB12&r=1"]),
+    ("<A HREF=https://x.example/AB12>x</A>", ["https://x.example/AB12"]),
+    ('<span data-mx-spoiler = "he\nis <here>">x</span>', ["he\nis <here>"]),
+    ("<span data-mx-spoiler>x</span><b title=''>y</b>", []),
+    ('<a href="https://matrix.to/#/@a:b">Anna</a>', []),
+    ('<a title="&#65;B12" href="x">x</a>', ["AB12", "x"]),
+    ('<div data-mx-maths="\\text{AB12}"><code>x</code></div>', ["\\text{AB12}"]),
+    ("<a/href=x>", ["x"]),
+    ("<b>nothing</b> subtitle: = no", []),
+])  # fmt: skip
+def test_what_attributes_say_is_words(formatted: str, found: list[str]) -> None:
+    words = words_of("m.room.message", {"body": "x", "formatted_body": formatted})
+    assert words.extra == ((("attributes", "\n".join(found)),) if found else ())

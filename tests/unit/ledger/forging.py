@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import msgspec
@@ -30,7 +30,7 @@ from bridge.ports import Store
 from bridge.store.memory import MemoryStore
 from bridge.store.reader import SqliteReader
 from bridge.verify.headers import Header
-from bridge.verify.notes import Checkpoint, Verifier, encode64
+from bridge.verify.notes import Checkpoint, Cosigner, Verifier, encode64
 from bridge.verify.steps import Evidence, Report, Row, verify
 from bridge.verify.tree import Frontier, Tiler, leaf_hash, root_of
 from tests.making import NOON, ORIGIN, SECURE, SOCIAL, Hands, say
@@ -68,20 +68,18 @@ class Ledger:
     identities: Mapping[str, bytes] = field(default_factory=dict)
     verifier: Verifier | None = VERIFIER
     now: Ms = NOON
+    witnesses: tuple[Cosigner, ...] = ()
+    enough: int = 1
+    previous: str | None = None
+    previous_verifier: Verifier | None = None
 
     def verified(self, by: Callable[[tuple[Row, ...], Evidence], Report] = verify) -> Report:
-        return by(
-            self.rows,
-            Evidence(
-                verifier=self.verifier,
-                tiles=self.tiles,
-                checkpoints=self.checkpoints,
-                outside=self.outside,
-                edge=self.edge,
-                identities=self.identities,
-                now=self.now,
-            ),
-        )
+        return by(self.rows, self.evidence)
+
+    @property
+    def evidence(self) -> Evidence:
+        names = [one.name for one in fields(self) if one.name != "rows"]
+        return Evidence(**{name: getattr(self, name) for name in names})
 
     def header(self, at: int) -> Header:
         return decode(self.rows[at].header)
@@ -132,7 +130,8 @@ class Ledger:
 
     def signed(self, size: int, by: Ed25519PrivateKey = KEY) -> str:
         leaves = [leaf_hash(row.header) for row in self.rows[:size]]
-        return Checkpoint(ORIGIN, size, root_of(leaves)).sign(by)
+        origin = self.verifier.name if self.verifier else ORIGIN
+        return Checkpoint(origin, size, root_of(leaves)).sign(by)
 
     def kept_elsewhere(self, size: int | None = None) -> Ledger:
         """Have a witness hold the checkpoint of now."""

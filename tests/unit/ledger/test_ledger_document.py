@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bridge.facts import Fact
-from bridge.ledger.record import PADDING
 from bridge.ledger.seal import EPOCH_MS, EPOCH_RECORDS, MADE_HERE
 from bridge.verify import steps as verify
 from bridge.verify.headers import ALWAYS, FORMAT, LONGEST, MAY, MUST, PLAIN, Kind
+from bridge.verify.opening import PADDING
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text(encoding="utf-8")
 SEAL = {"bucket", "epoch", "kc"}

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.facts import (
+    Adjudicated,
     Beat,
     Braked,
     CaseOpened,
     Decided,
+    Decision,
     Disposed,
     Erased,
     Examined,
@@ -24,6 +26,7 @@ from bridge.facts import (
     Missed,
     Noted,
     Performed,
+    PolicyApproved,
     PolicyLoaded,
     Released,
     Seen,
@@ -190,6 +193,10 @@ def test_what_is_settled_twice_is_told_as_a_note() -> None:
 def test_facts_about_the_bot_are_kept_with_the_systems_own_records() -> None:
     facts: dict[Kind, Fact] = {
         Kind.POLICY: PolicyLoaded(revision="r1", files=(("a.yaml", "00"),)),
+        Kind.APPROVAL: PolicyApproved(revision="r1", by="@anna", account="root"),
+        Kind.DECISION: Adjudicated(
+            record=ABOUT, rule="veh.vrm", action=MOVE.action, decision=Decision.RESTORED, by="sgt"
+        ),
         Kind.GAP: Missed(gap=Gap(room=SOCIAL, reason="gone")),
         Kind.BRAKE: Braked(room=None, on=True, by="sgt", reason="stop"),
         Kind.NOTE: Noted(text="started"),

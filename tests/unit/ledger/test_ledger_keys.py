@@ -165,9 +165,9 @@ def test_a_vault_shows_nothing_from_outside(vault: bytes) -> None:
 
 
 def test_a_vault_does_not_open_with_half_of_it(vault: bytes) -> None:
-    with pytest.raises(CannotOpen, match="passphrase is wrong, or the share"):
+    with pytest.raises(CannotOpen, match="the passphrase is wrong"):
         unlock(vault, PASSPHRASE + " ", SHARE)
-    with pytest.raises(CannotOpen, match="passphrase is wrong, or the share"):
+    with pytest.raises(CannotOpen, match="the share file does not belong"):
         unlock(vault, PASSPHRASE, secrets.token_bytes(SHARE_BYTES))
 
 

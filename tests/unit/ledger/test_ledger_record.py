@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import CannotOpen
-from bridge.ledger.record import PADDING, close, half, new_rid, open_body, record_key, tag
+from bridge.ledger.record import close, half, new_rid, open_body, tag
 from bridge.model import Rid
 from bridge.verify import Unsound
 from bridge.verify.headers import LONGEST, MAY, MUST, PLAIN, Header, Kind, encode_header
+from bridge.verify.opening import PADDING, record_key
 from tests.making import ORIGIN
 
 KEYS = st.text(st.characters(max_codepoint=0x7E, min_codepoint=0x21), min_size=1, max_size=12)

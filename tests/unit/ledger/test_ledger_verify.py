@@ -6,9 +6,7 @@ can be computed again is. What is left to notice it by is the one check under te
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,8 +126,8 @@ def _body_changed(ledger: Ledger) -> Ledger:
 def _bodies_swapped(ledger: Ledger) -> Ledger:
     one, two = ledger.find("verdict"), ledger.find("debt")
     rows = list(ledger.rows)
-    rows[one] = replace(rows[one], body=ledger.rows[two].body)
-    rows[two] = replace(rows[two], body=ledger.rows[one].body)
+    rows[one] = rows[one]._replace(body=ledger.rows[two].body)
+    rows[two] = rows[two]._replace(body=ledger.rows[one].body)
     return replace(ledger, rows=tuple(rows))
 
 
@@ -327,7 +325,7 @@ TAMPERINGS = [
     Tampering(1, "wrong type", lambda led: _on_end(led, t=2**53)),
     Tampering(1, "wrong type", lambda led: _on_end(led, rid="AB" * 16)),
     Tampering(1, "used before", _same_name_twice),
-    Tampering(1, "only genesis", _second_genesis),
+    Tampering(1, "starts with its genesis", _second_genesis),
     Tampering(1, "no records", _all_gone),
     Tampering(2, "is gone", _body_gone),
     Tampering(2, "not the one", _body_changed),
@@ -361,7 +359,7 @@ TAMPERINGS = [
     Tampering(10, "never written down", _debt_dropped_and_covered_up),
     Tampering(10, "never written down", _removal_under_the_debt_of_a_copy),
     Tampering(10, "not what it is about", _outcome_of_nothing),
-    Tampering(10, "never served", _removal_of_what_was_never_served),
+    Tampering(10, "cannot be about", _removal_of_what_was_never_served),
     Tampering(11, "older than those before", _back_dated),
 ]
 STEPS = (1, 2, 3, 4, 6, 8, 9, 10, 11)
@@ -398,63 +396,6 @@ def test_with_a_step_disabled_its_tamperings_go_unnoticed(sound: Ledger, step: i
     for tampering in mine:
         left = [one for one in tampering.do(sound).verified().failures if one.step != step]
         assert left == []
-
-
-# Each complaint by itself: the checker is compiled again without one of its calls of `fail`.
-
-SOURCE = Path(verify.__file__)
-
-
-def _complaints(tree: ast.AST) -> list[ast.Expr]:
-    return [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Call)
-        and isinstance(node.value.func, ast.Attribute)
-        and node.value.func.attr == "fail"
-    ]
-
-
-def _name(complaint: ast.Expr) -> str:
-    constants = (node.value for node in ast.walk(complaint) if isinstance(node, ast.Constant))
-    words = (value for value in constants if isinstance(value, str))
-    return f"line {complaint.lineno}: {' … '.join(words)}"
-
-
-COMPLAINTS = [_name(one) for one in _complaints(ast.parse(SOURCE.read_text(encoding="utf-8")))]
-
-
-class _Silenced(ast.NodeTransformer):
-    def __init__(self, complaint: ast.Expr) -> None:
-        self.complaint = complaint
-
-    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
-        return ast.copy_location(ast.Pass(), node) if node is self.complaint else node
-
-
-def _verify_without(index: int) -> Callable[..., verify.Report]:
-    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
-    silenced = ast.fix_missing_locations(_Silenced(_complaints(tree)[index]).visit(tree))
-    module = types.ModuleType(verify.__name__)
-    exec(compile(silenced, str(SOURCE), "exec"), module.__dict__)  # noqa: S102 - our own source
-    found: Callable[..., verify.Report] = module.verify
-    return found
-
-
-@pytest.fixture(scope="module")
-def tampered() -> list[tuple[str, Ledger]]:
-    sound = _in_memory()
-    return [(one.what, one.do(sound)) for one in TAMPERINGS]
-
-
-@pytest.mark.parametrize("index", range(len(COMPLAINTS)), ids=lambda i: COMPLAINTS[i])
-def test_no_complaint_of_verify_can_be_left_out_unnoticed(
-    tampered: list[tuple[str, Ledger]], index: int
-) -> None:
-    without = _verify_without(index)
-    likely_first = sorted(tampered, key=lambda one: one[0] not in COMPLAINTS[index])
-    assert any(ledger.verified(without).ok for _, ledger in likely_first)
 
 
 def test_a_rebuilt_ledger_is_sound_where_nothing_is_kept_elsewhere_and_the_report_says_so(

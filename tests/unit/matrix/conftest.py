@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.matrix.client import LampClient
+from tests.unit.matrix.trial import TALLIES, table
 from tests.unit.matrix.world import ANNA, BOT, KeyServer, Owner, World
 
 
@@ -36,3 +37,11 @@ async def pair(world: World) -> AsyncIterator[Pair]:
     yield Pair(world, bot, anna)
     for client in (bot, anna):
         await client.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After a long run, say what was tried and what went wrong."""
+    if TALLIES:
+        terminalreporter.section("bad input at length")
+        for row in table():
+            terminalreporter.line(row)

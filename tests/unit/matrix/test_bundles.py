@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 from nio.crypto.attachments import encrypt_attachment
 
-from bridge.errors import TransportError
+from bridge.errors import StoreError, TransportError
+from bridge.matrix.api import Api
 from bridge.matrix.client import Clear, Dark
+from bridge.matrix.transport import MatrixTransport
+from bridge.model import Cursor, RoomId
 from tests.unit.matrix.conftest import Pair
 from tests.unit.matrix.world import ANNA, BOT, MALLORY, MEGOLM_, ROOM, Owner, joined, olm, say
 
@@ -178,3 +181,89 @@ async def test_one_persons_offers_do_not_push_out_anothers(pair: Pair) -> None:
     await pair.bot.tend_keys()
     assert isinstance(pair.bot.decrypt(ROOM, said), Clear)
     await mallory.close()
+
+
+async def test_an_offer_and_who_invited_us_survive_a_restart(pair: Pair) -> None:
+    """Anna invites us, offers the past, and leaves; the bot is killed before it looks."""
+    said = await lost(pair)
+    invite = {"type": "m.room.member", "state_key": BOT, "sender": ANNA, "content": {}}
+    pair.bot.take_invite(ROOM, [invite])
+    sealed, file = bundle(pair, said)
+    await offer(pair, sealed, file)
+    await pair.bot.close()
+
+    bot = pair.bot = pair.world.lamp(BOT, "BOT")
+    bot.bundles.download = serve(sealed)
+    await pair.world.settle(bot)
+    bot.take_state(ROOM, joined(ANNA, "leave"))
+    await bot.know([ANNA])
+    await bot.tend_keys()
+    clear = bot.decrypt(ROOM, said)
+    assert isinstance(clear, Clear)
+    assert clear.doubt == f"its key came second-hand from {ANNA}"
+    await bot.close()
+
+    pair.bot = pair.world.lamp(BOT, "BOT")
+    assert not pair.bot.olm.bundles, "once taken up it is forgotten on disk, too"
+    assert pair.bot.bundles.inviters == {ROOM: ANNA}
+    pair.bot.forget_room(ROOM)
+    await pair.bot.close()
+    pair.bot = pair.world.lamp(BOT, "BOT")
+    assert not pair.bot.bundles.inviters
+
+
+async def test_what_waits_on_disk_has_the_same_bounds_as_in_memory(pair: Pair) -> None:
+    file = {"url": URL}
+    for n in range(6):
+        content = {"room_id": f"!r{n}", "file": file}
+        pair.bot.take_to_device([await olm(pair.anna, pair.bot, "m.room_key_bundle", content)])
+    kept = list(pair.bot.olm.bundles)
+    assert kept == [(ANNA, f"!r{n}") for n in range(2, 6)]
+    await pair.bot.close()
+    pair.bot = pair.world.lamp(BOT, "BOT")
+    assert list(pair.bot.olm.bundles) == kept
+    assert pair.bot.olm.bundles[ANNA, "!r5"].file == file
+
+
+class Asked(Api):
+    """A homeserver that notes how long it may take."""
+
+    polls: list[str]
+
+    async def call(
+        self, method: str, path: str, *_: Any, query: Mapping[str, str] | None = None, **__: Any
+    ) -> dict[str, Any]:
+        self.polls.append((query or {})["timeout"])
+        return {"next_batch": "s1"}
+
+
+async def test_what_a_bundle_opened_does_not_wait_for_a_quiet_poll_to_end(pair: Pair) -> None:
+    said = await lost(pair)
+    await offer(pair, *bundle(pair, said))
+    api = Asked("http://127.0.0.1:9")
+    api.polls = []
+    transport = MatrixTransport(pair.bot, api, approved=lambda _: False)
+    transport._read(RoomId(ROOM), said)
+    await transport._sync(Cursor("s0"), full_state=False)
+    await pair.bot.tend_keys()
+    batch = await transport._take(await transport._sync(Cursor("s0"), full_state=False), None)
+    await transport._sync(Cursor("s0"), full_state=False)
+    assert api.polls == ["25000", "0", "25000"]
+    assert [(one.body, one.late) for one in batch.messages] == [("before the bot came", True)]
+
+
+async def test_an_invitation_that_no_database_holds_is_passed_over(pair: Pair) -> None:
+    for room, sender in (("!\ud800", ANNA), (ROOM, "\ud800"), (ROOM, "@" + "x" * 1000)):
+        invite = {"type": "m.room.member", "state_key": BOT, "sender": sender, "content": {}}
+        pair.bot.take_invite(room, [invite])
+    assert not pair.bot.bundles.inviters
+    content = {"room_id": "!\ud800", "file": {"url": URL}}
+    pair.bot.olm._take_bundle(ANNA, "key", "key", content)
+    assert not pair.bot.olm.bundles
+
+
+async def test_a_crypto_store_that_fails_with_an_invitation_stops_the_bot(pair: Pair) -> None:
+    pair.bot.store.database.execute_sql("DROP TABLE lamp_inviters")
+    invite = {"type": "m.room.member", "state_key": BOT, "sender": ANNA, "content": {}}
+    with pytest.raises(StoreError, match="crypto store failed"):
+        pair.bot.take_invite(ROOM, [invite])

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from nio.crypto import OutboundGroupSession
+from unpaddedbase64 import encode_base64
 
 from bridge.matrix.client import Clear, Dark, LampClient
+from bridge.matrix.keys import OLM
+from tests.unit.matrix.chaos import Dice, spelt, wire
 from tests.unit.matrix.test_devices import device
+from tests.unit.matrix.trial import handled, kept, tried
 from tests.unit.matrix.world import (
     ANNA,
     BOT,
@@ -29,73 +30,11 @@ from tests.unit.matrix.world import (
     World,
     event,
     olm,
-    say,
 )
 
-#: Processor time, so that a busy machine is no failure.
-LONGEST_S = 0.1
 EXAMPLES = pytest.mark.parametrize(
     "examples", [300, pytest.param(20_000, marks=pytest.mark.torture)]
 )  # fmt: skip
-
-WORDS = st.sampled_from([
-    "type", "content", "sender", "algorithm", "ciphertext", "body", "session_id", "session_key",
-    "room_id", "sender_key", "keys", "signatures", "user_id", "device_id", "ed25519", "key",
-    "device_keys", "master_keys", "self_signing_keys", "one_time_keys", "failures", "membership",
-    "m.room.encrypted", "m.room_key", "m.forwarded_room_key", "m.room_key.withheld", "m.dummy",
-    "m.room_key_bundle", "m.room.member", "m.room.encryption", MEGOLM_, "code", "usage",
-    "m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2", ANNA, BOT, MALLORY, ROOM, "BOT", "ANNA",
-    "state_key", "unsigned", "recipient", "recipient_keys", "file", "url", "join", "invite", "",
-])  # fmt: skip
-TEXT = WORDS | st.text(alphabet=st.characters(), max_size=20)
-LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | TEXT
-    | st.sampled_from(["A" * 43, "A" * 70_000])
-)
-JSON = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=5),
-    max_leaves=12,
-)
-OBJECT = st.dictionaries(TEXT, JSON, max_size=6)
-
-
-def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Go through all paths into *value*."""
-    items: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for name, inner in items:
-        yield (*at, name)
-        yield from _places(inner, (*at, name))
-
-
-def mutated(draw: Callable[[Any], Any], value: Any) -> Any:
-    """Return *value* with something in it taken out or replaced."""
-    value = copy.deepcopy(value)
-    for _ in range(draw(st.integers(1, 3))):
-        places = list(_places(value))
-        if not places:
-            return value
-        *path, last = draw(st.sampled_from(places))
-        within = value
-        for step in path:
-            within = within[step]
-        match draw(st.integers(0, 2)):
-            case 0:
-                del within[last]
-            case 1 if isinstance(within[last], str) and within[last]:
-                text, at = within[last], draw(st.integers(0, len(within[last]) - 1))
-                within[last] = text[:at] + draw(st.characters()) + text[at + 1 :]
-            case _:
-                within[last] = draw(JSON)
-    return value
 
 
 @dataclass
@@ -108,11 +47,67 @@ class Arena:
     mallory: LampClient
     run: asyncio.Runner
 
-    def say(self, text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Have Anna say something under a new key; return it, and the mail with the key."""
-        self.anna.olm.outbound_group_sessions.pop(ROOM, None)
-        said = self.run.run(say(self.anna, text))
-        return said, self.world.server.mail(BOT, "BOT")
+    def mail(self, by: LampClient, kind: str, content: Any) -> dict[str, Any]:
+        """Encrypt anything, however spelt, from a device to the bot's, and return the event."""
+        ours = self.bot.olm.account.identity_keys
+        payload = {
+            "sender": by.user_id,
+            "sender_device": by.device_id,
+            "keys": {"ed25519": by.olm.account.identity_keys["ed25519"]},
+            "recipient": BOT,
+            "recipient_keys": {"ed25519": ours["ed25519"]},
+            "type": kind,
+            "content": content,
+        }
+        session = by.olm.session_store.get(ours["curve25519"])
+        number, raw = session.encrypt(spelt(payload)).to_parts()
+        part = {"type": number, "body": encode_base64(raw)}
+        sealed = {
+            "algorithm": OLM,
+            "sender_key": by.olm.account.identity_keys["curve25519"],
+            "ciphertext": {ours["curve25519"]: part},
+        }
+        return {"type": "m.room.encrypted", "sender": by.user_id, "content": sealed}
+
+    def say(self, text: str) -> tuple[Megolm, dict[str, Any], dict[str, Any]]:
+        """Have Anna say something under a new key; return it, the event, and the key's mail."""
+        session = Megolm(self.anna)
+        self.world.server.asked.clear()
+        return session, session.say({"body": text}), self.mail(self.anna, "m.room_key", session.key)
+
+
+class Megolm:
+    """A room key of somebody's."""
+
+    def __init__(self, by: LampClient) -> None:
+        """Make one that nobody has."""
+        self._by, self._session = by, OutboundGroupSession()
+        self.key = {
+            "algorithm": MEGOLM_,
+            "room_id": ROOM,
+            "session_id": self._session.id,
+            "session_key": self._session.session_key,
+        }
+
+    @property
+    def id(self) -> str:
+        return str(self._session.id)
+
+    def say(self, content: Any, kind: str = "m.room.message") -> dict[str, Any]:
+        """Encrypt a message, and return it as it is served."""
+        return self.seal(spelt({"type": kind, "content": content, "room_id": ROOM}))
+
+    def seal(self, plain: str) -> dict[str, Any]:
+        """Encrypt anything, and return it as it is served."""
+        sealed = self._session._session.encrypt(plain.encode()).to_base64()
+        content = {
+            "algorithm": MEGOLM_,
+            "session_id": self.id,
+            "sender_key": self._by.olm.account.identity_keys["curve25519"],
+            "device_id": self._by.device_id,
+            "ciphertext": sealed,
+        }
+        return event(self._by.user_id, content)
 
 
 @pytest.fixture
@@ -125,66 +120,44 @@ def arena(tmp_path: Path) -> Iterator[Arena]:
             run.run(client.tend_keys())
             Owner(world.server, client.user_id).sign(client.device_id)
         run.run(world.settle(*clients))
-        yield Arena(world, clients[0], clients[1], clients[2], run)
+        bot, anna, mallory = clients
+        for by in (anna, mallory):
+            first = run.run(olm(by, bot, "m.dummy", {}))
+            bot.take_to_device([first])
+        yield Arena(world, bot, anna, mallory, run)
         for client in clients:
             run.run(client.close())
 
 
-def fuzz(examples: int, test: Callable[[st.DataObject], None]) -> None:
-    checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    found = settings(
-        max_examples=examples, deadline=None, database=None, suppress_health_check=checks
-    )
-    found(given(st.data())(test))()
-
-
-class Quick:
-    """Fails if what is done inside takes too long; collecting hypothesis' garbage is not that."""
-
-    def __enter__(self) -> None:
-        gc.disable()
-        self.began = time.thread_time()
-
-    def __exit__(self, *_: object) -> None:
-        took = time.thread_time() - self.began
-        gc.enable()
-        assert took < LONGEST_S
+def hostile(arena: Arena, dice: Dice) -> dict[str, Any]:
+    """What anybody may send to a device."""
+    match dice.below(4):
+        case 0:
+            return dice.object()
+        case 1:
+            return {"type": dice.text(), "sender": MALLORY, "content": dice.object()}
+        case 2:
+            # Well encrypted, and nonsense inside.
+            return arena.mail(arena.mallory, dice.text(), dice.json())
+        case _:
+            key = {"algorithm": MEGOLM_, "room_id": ROOM, "session_id": "x", "session_key": "y"}
+            return dict(dice.mutated(arena.mail(arena.mallory, "m.room_key", key)))
 
 
 @EXAMPLES
 def test_a_good_room_key_arrives_beside_whatever_else_is_sent(arena: Arena, examples: int) -> None:
-    def hostile(data: st.DataObject) -> dict[str, Any]:
-        payload = data.draw(OBJECT)
-        match data.draw(st.integers(0, 3)):
-            case 0:
-                return payload
-            case 1:
-                return {"type": data.draw(TEXT), "sender": MALLORY, "content": data.draw(OBJECT)}
-            case 2:
-                # Well encrypted, and nonsense inside.
-                kind = data.draw(TEXT)
-                payload = json.loads(json.dumps(payload).encode("utf-8", "replace"))
-                return arena.run.run(olm(arena.mallory, arena.bot, kind, payload))
-            case _:
-                content = {
-                    "algorithm": MEGOLM_, "room_id": ROOM, "session_id": "x", "session_key": "y",
-                }  # fmt: skip
-                good = arena.run.run(olm(arena.mallory, arena.bot, "m.room_key", content))
-                return dict(mutated(data.draw, good))
-
-    def one(data: st.DataObject) -> None:
-        said, mail = arena.say("hello")
-        events = [hostile(data) for _ in range(data.draw(st.integers(1, 3)))]
-        with Quick():
-            fresh = arena.bot.take_to_device([*events, *mail])
-        assert said["content"]["session_id"] in fresh
-        clear = arena.bot.decrypt(ROOM, said)
-        assert isinstance(clear, Clear)
-        assert clear.doubt == ""
-        arena.bot.take_key_news(data.draw(OBJECT))
+    def one(dice: Dice) -> None:
+        session, said, mail = arena.say("hello")
+        events = wire([hostile(arena, dice) for _ in range(1 + dice.below(3))])
+        fresh = handled(lambda: arena.bot.take_to_device([*events, mail]))
+        kept(session.id in fresh, "the key")
+        clear = handled(lambda: arena.bot.decrypt(ROOM, said))
+        kept(isinstance(clear, Clear) and clear.doubt == "", "the message")
+        news = wire(dice.object())
+        handled(lambda: arena.bot.take_key_news(news))
         arena.bot.olm.uploaded_key_count = 50
 
-    fuzz(examples, one)
+    tried("to-device messages", examples, one)
 
 
 @EXAMPLES
@@ -194,28 +167,27 @@ def test_anna_is_known_beside_whatever_the_server_says_of_mallory(
     server = arena.world.server
     good = device(MALLORY, "EVIL2")
     truth = json.loads(json.dumps(server._query([ANNA, MALLORY])))
+    part = {
+        "device_keys": {"EVIL": truth["device_keys"][MALLORY]["EVIL"], "EVIL2": good},
+        "master_keys": truth["master_keys"][MALLORY],
+        "self_signing_keys": truth["self_signing_keys"][MALLORY],
+    }
+    query = arena.bot.exchange.take_queried
 
-    def one(data: st.DataObject) -> None:
+    def one(dice: Dice) -> None:
         answer = copy.deepcopy(truth)
-        theirs = {"EVIL": truth["device_keys"][MALLORY]["EVIL"], "EVIL2": good}
-        part = {
-            "device_keys": theirs,
-            "master_keys": truth["master_keys"][MALLORY],
-            "self_signing_keys": truth["self_signing_keys"][MALLORY],
-        }
-        for name, value in mutated(data.draw, part).items():
+        for name, value in dice.mutated(part).items():
             if name in answer and isinstance(answer[name], dict):
                 answer[name][MALLORY] = value
-        answer |= {"failures": data.draw(JSON)}
-        with Quick():
-            arena.run.run(arena.bot.exchange.take_queried(answer, [MALLORY, ANNA]))
-        assert arena.bot.olm.cross_signed[ANNA] == {"ANNA": True}
-        with Quick():
-            arena.run.run(arena.bot.exchange.take_queried(data.draw(OBJECT), [MALLORY]))
+        answer = wire(answer | {"failures": dice.json()})
+        handled(lambda: arena.run.run(query(answer, [MALLORY, ANNA])))
+        kept(arena.bot.olm.cross_signed[ANNA] == {"ANNA": True}, "Anna's device")
+        odd = wire(dice.object())
+        handled(lambda: arena.run.run(query(odd, [MALLORY])))
         for known in arena.bot.olm.device_store[MALLORY].values():
-            assert isinstance(known.curve25519, str)
+            kept(isinstance(known.curve25519, str), "sense")
 
-    fuzz(examples, one)
+    tried("devices and identities", examples, one)
 
 
 @EXAMPLES
@@ -224,68 +196,63 @@ def test_annas_key_is_claimed_beside_whatever_is_claimed_of_mallory(
 ) -> None:
     asked = {MALLORY: ["EVIL", "EVIL2"], ANNA: ["ANNA"]}
     curve = arena.anna.olm.account.identity_keys["curve25519"]
+    claim = arena.bot.exchange.take_claimed
 
-    def one(data: st.DataObject) -> None:
+    def one(dice: Dice) -> None:
         account = arena.anna.olm
         account.account.generate_one_time_keys(1)
         name, key = list(account.account.one_time_keys["curve25519"].items())[-1]
         account.account.mark_keys_as_published()
         good = account._signed({"key": key})
-        theirs = mutated(data.draw, {"EVIL": {f"signed_curve25519:{name}": good}})
+        theirs = dice.mutated({"EVIL": {f"signed_curve25519:{name}": good}})
         answer = {"one_time_keys": {MALLORY: theirs, ANNA: {"ANNA": {"signed_curve25519:x": good}}}}
+        answer = wire(answer)
         arena.bot.olm.session_store._entries.pop(curve, None)
-        with Quick():
-            arena.bot.exchange.take_claimed(answer, asked)
-        assert arena.bot.olm.session_store.get(curve) is not None
-        with Quick():
-            arena.bot.exchange.take_claimed(data.draw(OBJECT), asked)
+        handled(lambda: claim(answer, asked))
+        kept(arena.bot.olm.session_store.get(curve) is not None, "Anna's session")
+        odd = wire(dice.object())
+        handled(lambda: claim(odd, asked))
 
-    fuzz(examples, one)
+    tried("claimed keys", examples, one)
 
 
 @EXAMPLES
 def test_whatever_state_events_say_the_bot_keeps_its_rooms(arena: Arena, examples: int) -> None:
-    def one(data: st.DataObject) -> None:
-        kinds = st.sampled_from(["m.room.member", "m.room.encryption"])
-        odd = {
-            "type": data.draw(kinds | JSON),
-            "state_key": data.draw(st.just("@x:y") | st.integers() | st.none()),
-            "content": data.draw(OBJECT | JSON),
-            "sender": data.draw(JSON),
-        }
-        with Quick():
-            arena.bot.take_state(ROOM, odd)
-            arena.bot.take_invite(ROOM, [odd])
+    def one(dice: Dice) -> None:
+        odd = wire({
+            "type": dice.one_of(["m.room.member", "m.room.encryption"])
+            if dice.below(3) else dice.json(),
+            "state_key": dice.one_of(["@x:y", 5, None]),
+            "content": dice.content() if dice.below(2) else dice.json(),
+            "sender": dice.json(),
+        })  # fmt: skip
+        handled(lambda: arena.bot.take_state(ROOM, odd))
+        handled(lambda: arena.bot.take_invite(ROOM, [odd]))
         room = arena.bot.rooms[ROOM]
-        assert room.encrypted
-        assert {ANNA, BOT, MALLORY} <= set(room.users)
+        kept(room.encrypted, "the encryption")
+        kept({ANNA, BOT, MALLORY} <= set(room.users), "a member")
 
-    fuzz(examples, one)
+    tried("state events", examples, one)
 
 
 @EXAMPLES
 def test_whatever_an_encrypted_event_holds_it_is_clear_or_dark(arena: Arena, examples: int) -> None:
-    said, mail = arena.say("hello")
-    arena.bot.take_to_device(mail)
-    session = arena.anna.olm.outbound_group_sessions[ROOM]
+    session, said, mail = arena.say("hello")
+    arena.bot.take_to_device([mail])
+    payload = {"type": "m.room.message", "content": {"body": "x"}, "room_id": ROOM}
 
-    def one(data: st.DataObject) -> None:
-        match data.draw(st.integers(0, 2)):
+    def one(dice: Dice) -> None:
+        match dice.below(3):
             case 0:
-                served = {"type": "m.room.encrypted", "content": data.draw(JSON)}
-                served |= data.draw(OBJECT)
+                served = {"type": "m.room.encrypted", "content": dice.json()} | dice.object()
             case 1:
-                served = mutated(data.draw, said)
+                served = dice.mutated(said)
             case _:
-                payload = {"type": "m.room.message", "content": {"body": "x"}, "room_id": ROOM}
-                raw = json.dumps(mutated(data.draw, payload)).encode()
-                ciphertext = session._session.encrypt(raw).to_base64()
-                content = {**said["content"], "ciphertext": ciphertext}
-                served = event(ANNA, content)
-        with Quick():
-            assert isinstance(arena.bot.decrypt(ROOM, served), Clear | Dark)
-        clear = arena.bot.decrypt(ROOM, said)
-        assert isinstance(clear, Clear)
-        assert clear.content["body"] == "hello"
+                served = session.seal(spelt(dice.mutated(payload)))
+        served = wire(served)
+        read = handled(lambda: arena.bot.decrypt(ROOM, served))
+        kept(isinstance(read, Clear | Dark), "sense")
+        clear = handled(lambda: arena.bot.decrypt(ROOM, said))
+        kept(isinstance(clear, Clear) and clear.content["body"] == "hello", "the message")
 
-    fuzz(examples, one)
+    tried("encrypted events", examples, one)

@@ -150,3 +150,22 @@ def test_the_rule_in_the_readme_loads() -> None:
     example = readme.split("```yaml\n")[1].split("```")[0]
     policy = load(shipped_files() | {"packs/readme.yaml": example.encode()})
     assert "pack.ourforce.crime" in {rule.id for rule in policy.rules}
+
+
+@pytest.mark.parametrize(
+    ("of_file", "of_rule", "together"),
+    [("shadow", "enforce", "shadow"), ("nudge", "off", "off"), ("enforce", "nudge", "nudge")],
+)
+def test_a_mode_at_the_top_of_a_file_is_the_most_that_its_rules_may_do(
+    of_file: str, of_rule: str, together: str
+) -> None:
+    rule = RULE.replace("    dpia:", f"    mode: {of_rule}\n    dpia:")
+    policy = load({**files(f"mode: {of_file}\n{rule}"), "rules/b.yaml": other().encode()})
+    assert {one.id: str(one.mode) for one in policy.rules} == {
+        "a.rule": together, "b.rule": "enforce"
+    }  # fmt: skip
+    assert complaint(f"mode: loud\n{RULE}").startswith("rules/a.yaml:1: 'loud' is not one of")
+
+
+def other() -> str:
+    return RULE.replace("a.rule", "b.rule")

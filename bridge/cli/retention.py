@@ -1,0 +1,271 @@
+"""`bluelamp case`, `hold`, `retention` and `erase`: what is kept longer, and what is forgotten."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from bridge import app, retention
+from bridge.cli.asking import give_order
+from bridge.cli.common import ConfigOption, configuration, err, out
+from bridge.config import Config, load_register
+from bridge.control import Order, Recordable
+from bridge.errors import UsageError
+from bridge.facts import CaseOpened, Held, Released
+from bridge.ledger.record import new_rid
+from bridge.ledger.scope import parse_scope
+from bridge.model import Rid
+from bridge.register import person_id, room_id
+from bridge.store.reader import Case, Hold, SqliteReader
+
+cases = typer.Typer(help="Cases that records are linked to.", no_args_is_help=True)
+holds = typer.Typer(help="What stays readable whatever its retention says.", no_args_is_help=True)
+cli = typer.Typer(help="What is due to be forgotten.", no_args_is_help=True)
+
+ScopeOption = Annotated[
+    str, typer.Option(help="Such as 'person:asha from:2026-11-02 to:2026-11-04'.")
+]
+
+
+@cases.command("add")
+def add_case(
+    context: typer.Context,
+    reference: Annotated[str, typer.Argument(help="Such as PS/2026/114.")],
+    title: Annotated[str, typer.Option(help="What it is about, in a few words.")],
+    config: ConfigOption = None,
+) -> None:
+    """Open a case."""
+    loaded = configuration(context, config)
+    if reference in {one.reference for one in _read_cases(loaded)}:
+        raise UsageError(f"there is a case {reference} already")
+    _record(loaded, CaseOpened(reference=reference, title=title, by=getpass.getuser()))
+    out.print(f"Case {reference} is open. Link records to it with 'bluelamp case link'.")
+
+
+@cases.command("link")
+def link_case(
+    context: typer.Context,
+    reference: Annotated[str, typer.Argument(help="The case.")],
+    scope: ScopeOption,
+    config: ConfigOption = None,
+) -> None:
+    """Link records to a case: they stay readable until the link's hold is released."""
+    loaded = configuration(context, config)
+    if reference not in {one.reference for one in _read_cases(loaded)}:
+        raise UsageError(f"there is no case {reference}; open it with 'bluelamp case add'")
+    _hold(loaded, scope, case=reference, reason="linked to the case")
+
+
+@cases.command("list")
+def list_cases(context: typer.Context, config: ConfigOption = None) -> None:
+    """List the cases, each with the holds that it has."""
+    loaded = configuration(context, config)
+    found = _read_holds(loaded)
+    table = Table("case", "title", "opened", "by", "active holds", "released")
+    for case in _read_cases(loaded):
+        own = [hold for hold in found if hold.case == case.reference]
+        active = sum(hold.released is None for hold in own)
+        table.add_row(case.reference, case.title, _day(loaded, case.at), case.by, str(active),
+                      str(len(own) - active))  # fmt: skip
+    out.print(table)
+
+
+@holds.command("add")
+def add_hold(
+    context: typer.Context,
+    scope: ScopeOption,
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    config: ConfigOption = None,
+    case: Annotated[str, typer.Option(help="The case that it is for.")] = "",
+) -> None:
+    """Keep what a scope covers readable, now and later, until the hold is released."""
+    loaded = configuration(context, config)
+    if case and case not in {one.reference for one in _read_cases(loaded)}:
+        raise UsageError(f"there is no case {case}; open it with 'bluelamp case add'")
+    _hold(loaded, scope, case=case, reason=reason)
+
+
+def _hold(config: Config, scope: str, *, case: str, reason: str) -> None:
+    register, people, lock = load_register(config)
+    parse_scope(
+        scope,
+        config.zone,
+        room_id=lambda name: room_id(register, lock, name),
+        person_id=lambda name: person_id(people, name),
+    )
+    hold = new_rid()
+    by = getpass.getuser()
+    _record(config, Held(rid=hold, scope=scope, case=case, reason=reason, by=by))
+    out.print(f"Hold {hold} is on record.")
+    out.print(
+        "It binds the record, not what a room still shows. Custodians save what it covers before "
+        "they destroy a key.",
+        style="dim",
+    )
+
+
+@holds.command("list")
+def list_holds(
+    context: typer.Context,
+    config: ConfigOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+) -> None:
+    """List the holds. What they cover is sealed; only custodians can read it."""
+    loaded = configuration(context, config)
+    table = Table("hold", "case", "reason", "since", "by", "saved", "released")
+    for hold in _read_holds(loaded):
+        if hold.released is None or everything:
+            over = _day(loaded, hold.released) if hold.released is not None else ""
+            table.add_row(hold.rid, hold.case, hold.reason, _day(loaded, hold.at), hold.by,
+                          str(hold.saved), over)  # fmt: skip
+    out.print(table)
+
+
+@holds.command("release")
+def release_hold(
+    context: typer.Context,
+    hold: Annotated[str, typer.Argument(help="The hold, as 'hold list' names it.")],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
+    config: ConfigOption = None,
+) -> None:
+    """End a hold. What was kept for it alone is deleted if its time was up."""
+    loaded = configuration(context, config)
+    active = [one for one in _read_holds(loaded) if one.released is None]
+    found = [one.rid for one in active if one.rid.startswith(hold)]
+    if len(found) != 1:
+        raise UsageError(f"there is no one active hold {hold!r}; see 'bluelamp hold list'")
+    fact = Released(hold=Rid(found[0]), reason=reason, by=getpass.getuser())
+    _record(loaded, fact)
+    out.print(
+        f"Hold {found[0]} is released. Custodians who saved keys for it destroy them with "
+        f"'bluelamp keys destroy hold/{found[0]}'."
+    )
+
+
+@cli.command()
+def due(
+    context: typer.Context,
+    config: ConfigOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write the file for the custodians.", show_default=False),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is not due yet.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print that file.")] = False,
+) -> None:
+    """Say which keys custodians should destroy now. Exit 1 if there are any."""
+    loaded = configuration(context, config)
+    now = app.now()
+    found = retention.state(loaded)
+    file = found.due(now)
+    raw = msgspec.json.format(msgspec.json.encode(file))
+    if output is not None:
+        output.write_bytes(raw)
+    if as_json:
+        typer.echo(raw.decode())
+    else:
+        table = Table("bucket", "kept until", "destroyed by", "still to be destroyed by", "content")
+        for bucket in found.buckets:
+            if bucket.is_due(now) or everything:
+                left = ", ".join(name for name in bucket.custodians if name not in bucket.attested)
+                gone = "deleted" if bucket.deleted else "being deleted" if bucket.attested else ""
+                table.add_row(bucket.name, _day(loaded, bucket.expires),
+                              ", ".join(bucket.attested), left, gone)  # fmt: skip
+        out.print(table)
+        out.print(f"{len(file.buckets)} due; {len(file.holds)} active holds.")
+        if output is not None:
+            out.print(f"Hand {output} and a copy of the ledger to each custodian, who runs")
+            out.print("  bluelamp keys destroy --due FILE --ledger COPY", markup=False)
+    if file.buckets:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def run(
+    context: typer.Context,
+    attestation: Annotated[
+        list[Path], typer.Option(help="A file of 'bluelamp keys destroy'; repeatable.")
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Record that custodians have destroyed keys, and delete what these keys opened."""
+    loaded = configuration(context, config)
+    now_there = retention.state(loaded)
+    papers = retention.read_attestations(attestation)
+    found = [retention.accept(paper, loaded, now_there) for paper in papers]
+    facts = [fact for fact in found if fact is not None]
+    if not facts:
+        out.print("This ledger has no records of these buckets: there is nothing to dispose of.")
+        return
+    for fact in facts:
+        for hold in retention.unsaved(fact, now_there):
+            err.print(
+                f"Hold {hold.rid} was not known to {fact.custodian} when the key of {fact.bucket} "
+                "was destroyed: nothing of that bucket could be saved for it.",
+                style="bold red",
+            )
+    _record(loaded, *facts)
+    for fact in facts:
+        kept = len({rid for _, rids in fact.kept for rid in rids})
+        out.print(
+            f"{fact.bucket}: attested by {fact.custodian}; its content is being deleted"
+            + (f", {kept} records are kept under hold." if kept else ".")
+        )
+    out.print(
+        "Attested, not proven gone: copies of the keys that nobody told us of would still open "
+        "copies of the file.",
+        style="dim",
+    )
+
+
+def erase(
+    context: typer.Context,
+    rid: Annotated[str, typer.Argument(help="The record.")],
+    order: Annotated[
+        list[Path], typer.Option(help="A custodian's order; one of each custodian is needed.")
+    ],
+    config: ConfigOption = None,
+    not_held: Annotated[
+        bool, typer.Option("--not-held", help="You have made sure that no hold covers it.")
+    ] = False,
+) -> None:
+    """Delete the content of one record, as every custodian has ordered. What it was stays."""
+    loaded = configuration(context, config)
+    active = [one for one in _read_holds(loaded) if one.released is None]
+    if active and not not_held:
+        raise UsageError(
+            f"There are {len(active)} active holds, and what they cover is sealed. Have a "
+            "custodian make sure that none covers this record, then say --not-held."
+        )
+    _record(loaded, retention.erasure(rid, order, loaded))
+    out.print(f"The content of record {rid} is deleted here. Copies of the file still hold it.")
+
+
+def _record(config: Config, *facts: Recordable) -> None:
+    give_order(config, Order.record(*facts))
+
+
+def _read_cases(config: Config) -> list[Case]:
+    reader = SqliteReader(config.ledger)
+    try:
+        return reader.cases()
+    finally:
+        reader.close()
+
+
+def _read_holds(config: Config) -> list[Hold]:
+    reader = SqliteReader(config.ledger)
+    try:
+        return reader.holds()
+    finally:
+        reader.close()
+
+
+def _day(config: Config, at: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(at / 1000, config.zone):%d %b %Y}"

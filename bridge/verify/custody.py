@@ -1,0 +1,392 @@
+"""Steps 8, 12 and 13: what custodians have signed, what may therefore be gone, and where it began.
+
+Never opens anything, and takes no custodian's word for more than their signature covers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from bridge.verify import Unsound
+from bridge.verify.headers import EXACT, PLAIN, Head, Kind
+from bridge.verify.notes import Checkpoint, Verifier, decode64, parse, size_of, unverified
+from bridge.verify.papers import (
+    OVERHEAD,
+    Attestation,
+    Certificate,
+    EraseBody,
+    Genesis,
+    Order,
+    Paper,
+    Previous,
+    ShredBody,
+    Signed,
+)
+from bridge.verify.points import TOLERANCE_MS
+from bridge.verify.report import Before, Evidence, Report
+from bridge.verify.tree import Roots
+
+#: Kinds whose body stays although the key of their bucket is destroyed: it is no content.
+STAYS = frozenset({Kind.CERTIFICATE, Kind.EPOCH, Kind.SHRED})
+#: Kinds that nobody can order to be erased: without them the rest could not be checked.
+_LASTING = PLAIN - {Kind.REVIEW}
+
+
+@dataclass(slots=True, eq=False)
+class Sort:
+    """Records of one kind in one bucket of one log."""
+
+    kind: str
+    bucket: str
+    #: Where to say what is found of them.
+    report: Report
+    #: Whether their bodies were looked at, and how many there are.
+    full: bool
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """How the log before ended."""
+
+    verifier: Verifier
+    size: int
+    roots: Roots
+
+
+@dataclass(slots=True)
+class Past:
+    """What later records refer to; it goes on from one log of a ledger to the next.
+
+    Places are counted through all of its logs.
+    """
+
+    #: Records in the logs before this one.
+    records: int = 0
+    last: Last | None = None
+    #: Log → its key, and how many records there are before it.
+    logs: dict[str, tuple[Verifier, int]] = field(default_factory=dict)
+    #: Log → its records that the next one's genesis says are lost: [first, end).
+    lost: dict[str, tuple[int, int]] = field(default_factory=dict)
+    #: False where this log goes on from one that was not given: who knows what stands there.
+    whole: bool = True
+    seen: dict[str, Sort] = field(default_factory=dict)
+    sorts: list[Sort] = field(default_factory=list)
+    #: Record whose body is gone → its number in its log.
+    missing: dict[str, int] = field(default_factory=dict)
+    #: Debt → its effect; debt → when it was written, until it is settled.
+    owed: dict[str, str] = field(default_factory=dict)
+    open: dict[str, int] = field(default_factory=dict)
+    #: (bucket, custodian) → what was certified.
+    certificates: dict[tuple[str, str], Certificate] = field(default_factory=dict)
+    #: Hold → its place and time; hold → where it was released.
+    holds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    released: dict[str, int] = field(default_factory=dict)
+    #: Buckets whose key is destroyed.
+    shredded: set[str] = field(default_factory=set)
+    #: Record → hold → the place of the shred that wrapped it.
+    kept: dict[str, dict[str, int]] = field(default_factory=dict)
+    #: Record → the place of the order to erase it.
+    erased: dict[str, int] = field(default_factory=dict)
+
+    def settle(self) -> None:  # (2) (12)
+        """Say which of the missing bodies nothing explains, when all logs have been seen."""
+        for rid, seq in self.missing.items():
+            sort = self.seen[rid]
+            if self._is_held(rid):
+                what = f"the body of record {seq} is gone, although a hold keeps it"
+                sort.report.fail(12, rid, what)
+            elif rid in self.erased or self._is_shredded(sort):
+                sort.report.disposed += 1
+            else:
+                what = f"the body of record {seq} is gone, and no disposal explains it"
+                sort.report.fail(2, rid, what)
+        self._still_there()
+
+    def _is_held(self, rid: str) -> bool:
+        holds, erased = self.kept.get(rid, {}), self.erased.get(rid, EXACT)
+        return any(hold not in self.released and at < erased for hold, at in holds.items())
+
+    def _is_shredded(self, sort: Sort) -> bool:
+        return sort.bucket in self.shredded and sort.kind not in STAYS
+
+    def _still_there(self) -> None:
+        """Count bodies that might be deleted and are not: deletion goes in chunks."""
+        for sort in self.sorts:
+            if sort.full and self._is_shredded(sort):
+                sort.report.undeleted += sort.count
+        for rid in {*self.missing, *self.kept, *self.erased} & self.seen.keys():
+            sort = self.seen[rid]
+            if sort.full:
+                shredded = self._is_shredded(sort)
+                may_go = (shredded or rid in self.erased) and not self._is_held(rid)
+                sort.report.undeleted += (rid not in self.missing and may_go) - shredded
+
+
+class Custody:
+    """Collects what custodians signed in one log."""
+
+    def __init__(self, evidence: Evidence, report: Report, past: Past) -> None:
+        """Go on from the *past*, and add to it."""
+        self._evidence, self.report, self._past = evidence, report, past
+        self.verifier = evidence.verifier
+        self.custodians: tuple[str, ...] = ()
+        self._identities = evidence.identities
+        #: Bucket → its end, ms.
+        self.ends: dict[str, int] = {}
+        #: The checkpoints of attestations, for the end.
+        self.points: list[tuple[str, Checkpoint]] = []
+
+    def fail(self, step: int, rid: str, what: str) -> None:
+        """Report a failure."""
+        self.report.fail(step, rid, what)
+
+    # Where it begins
+
+    def genesis(self, head: Head, _seq: int, body: bytes) -> None:  # (4) (8)
+        """Learn who signs, and who the custodians are."""
+        rid = head.rid
+        try:
+            genesis = msgspec.json.decode(body, type=Genesis)
+            stated = Verifier.parse(genesis.verifier)
+            named = {name: decode64(key) for name, key in genesis.custodians.items()}
+        except (msgspec.MsgspecError, UnicodeDecodeError, Unsound):
+            self.fail(4, rid, "the genesis does not name the ledger's key and custodians")
+            return
+        self.custodians = tuple(sorted(named))
+        if self._evidence.identities and dict(self._evidence.identities) != named:
+            self.fail(8, rid, "the genesis names other custodians than are pinned here")
+        self._identities = self._evidence.identities or named
+        if genesis.origin != stated.name:
+            self.fail(4, rid, "the genesis names a key that is of another ledger")
+        if self.verifier is None:
+            self.verifier = stated
+        elif self.verifier != stated:
+            self.fail(4, rid, "the genesis names another key than the one that is pinned here")
+        self._past.logs[self.verifier.name] = (self.verifier, self._past.records)
+        self._previous(genesis, rid)
+
+    def _previous(self, genesis: Genesis, rid: str) -> None:  # (13)
+        previous, last = genesis.previous, self._past.last
+        if previous is None:
+            if last is not None or self._evidence.previous is not None:
+                self.fail(13, rid, "the genesis names no log before this one")
+            return
+        try:
+            point = unverified(previous.checkpoint)
+            given = last if last is not None and last.verifier.name == point.origin else None
+            verifier = given.verifier if given else self._evidence.previous_verifier
+            if verifier is not None:
+                point = parse(previous.checkpoint, verifier)
+        except Unsound as exc:
+            self.fail(13, rid, f"what the genesis says of the log before it: {exc}")
+            return
+        first, end = lost = previous.lost or (point.size, point.size)
+        self.report.before.append(Before(point.origin, point.size, previous.lost, previous.reason))
+        self._past.lost[point.origin] = lost
+        if point.origin != origin_before(genesis.origin):
+            self.fail(13, rid, f"{genesis.origin} does not follow on {point.origin}")
+        if not 0 <= first <= end:
+            self.fail(13, rid, "the records that the genesis says are lost are no range")
+        self._past.whole = self._past.whole and given is not None
+        if given is not None:
+            self._follows(previous, point, given, rid)
+        elif self._evidence.previous is not None:
+            self._continues(point, end, verifier, rid)
+        elif first > 0 or end < point.size:
+            self.fail(13, rid, f"the log before this one, {point.origin}, is not here")
+
+    def _follows(self, previous: Previous, point: Checkpoint, last: Last, rid: str) -> None:  # (13)
+        if point.size > last.size:
+            if previous.lost is None or previous.lost[0] > last.size:
+                self.fail(13, rid, f"{point.origin} ends before the genesis says, and not as lost")
+        elif last.roots.at(point.size) != point.root:
+            # What nobody could read any more may be there again; what was signed may not differ.
+            self.fail(13, rid, f"{point.origin} does not have the end that the genesis names")
+        elif point.size < last.size and previous.lost is None:
+            self.fail(13, rid, f"{point.origin} goes on after the end that the genesis names")
+
+    def _continues(
+        self, point: Checkpoint, end: int, verifier: Verifier | None, rid: str
+    ) -> None:  # (13)
+        note = self._evidence.previous or ""
+        try:
+            known = unverified(note) if verifier is None else parse(note, verifier)
+        except Unsound as exc:
+            self.fail(13, rid, f"the last checkpoint of the log before: {exc}")
+            return
+        # Records may be lost after the newest checkpoint that is still there, if that is said.
+        if known != point and not (known.origin == point.origin and point.size < known.size <= end):
+            self.fail(13, rid, "the genesis names another end of the log before it")
+
+    # What was certified
+
+    def certificate(self, head: Head, _seq: int, body: bytes) -> None:  # (8)
+        """Learn the custodians' keys of one bucket."""
+        rid, bucket = head.rid, head.bucket
+        self.ends[bucket] = EXACT
+        try:
+            parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+            signed = msgspec.json.decode(parts["certificates"], type=list[Signed])
+            certificates = [self._certified(one) for one in signed]
+        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, Unsound) as exc:
+            self.fail(8, rid, f"the certificates of {bucket} do not hold: {exc}")
+            return
+        if tuple(c.custodian for c in certificates) != self.custodians:
+            self.fail(8, rid, f"{bucket} is not certified by each custodian that the genesis names")
+        for one in certificates:
+            if one.bucket != bucket:
+                self.fail(8, rid, f"a certificate of {one.bucket} is used for {bucket}")
+            elif not one.start <= head.t < one.end:
+                self.fail(8, rid, f"the certificate of {bucket} was not valid when it was used")
+            else:
+                self._past.certificates[bucket, one.custodian] = one
+                self.ends[bucket] = min(self.ends[bucket], one.end)
+
+    def _certified(self, signed: Signed) -> Certificate:
+        name = msgspec.json.decode(signed.certificate, type=Certificate).custodian
+        return signed.check(self._identity(name))
+
+    def _identity(self, name: str) -> bytes:
+        if name not in self._identities:
+            raise Unsound(f"nobody is known here as the custodian {name!r}")
+        return self._identities[name]
+
+    # What is held, and what has gone
+
+    def hold(self, head: Head, seq: int, _body: bytes) -> None:
+        """Learn of a hold."""
+        self._past.holds[head.rid] = self._past.records + seq, head.t
+
+    def release(self, head: Head, seq: int, _body: bytes) -> None:
+        """Learn that a hold is over."""
+        self._past.released.setdefault(head.ref, self._past.records + seq)
+
+    def shred(self, head: Head, seq: int, body: bytes) -> None:  # (12)
+        """Learn that a custodian has destroyed the key of a bucket."""
+        sound = len(self.report.failures)
+        try:
+            paper = msgspec.json.decode(body, type=ShredBody).attestation
+            attestation = paper.attestation(self._signer(head, paper, Attestation))
+        except _Unknown as exc:
+            self.fail(8, head.rid, str(exc))
+            return
+        except (msgspec.MsgspecError, UnicodeDecodeError, Unsound) as exc:
+            self.fail(12, head.rid, f"this attestation does not hold: {exc}")
+            return
+        self._attested(head, attestation)
+        for wrap in attestation.holds:
+            self._wrapped(head, wrap.records, wrap.sealed)
+        if len(self.report.failures) > sound:
+            return
+        self._past.shredded.add(head.bucket)
+        for wrap in attestation.holds:
+            for rid in wrap.records:
+                self._past.kept.setdefault(rid, {}).setdefault(wrap.hold, self._past.records + seq)
+
+    def _signer(self, head: Head, paper: Paper, form: type[Attestation | Order]) -> bytes:
+        name = msgspec.json.decode(paper.text, type=form).custodian
+        if name not in self._identities:
+            raise _Unknown(f"this {head.kind} is on the word of {name!r}, who is no custodian here")
+        return self._identities[name]
+
+    def _attested(self, head: Head, given: Attestation) -> None:  # (12)
+        rid, bucket = head.rid, head.bucket
+        log = self._past.logs.get(given.origin)
+        if log is None:
+            self.fail(12, rid, f"this attestation is of another ledger: {given.origin}")
+            return
+        if given.bucket != bucket:
+            self.fail(12, rid, f"this attestation is of {given.bucket}, not of {bucket}")
+        certificate = self._past.certificates.get((bucket, given.custodian))
+        if certificate is None and self._past.whole:
+            self.fail(12, rid, f"{given.custodian} never certified a key of {bucket} here")
+        if certificate is not None and given.destroyed < certificate.expires:
+            self.fail(12, rid, f"the key of {bucket} was destroyed before it might be")
+        if given.destroyed > head.t + TOLERANCE_MS:
+            self.fail(12, rid, "this attestation is dated later than the record that it stands in")
+        try:
+            point = parse(given.checkpoint, log[0])
+        except Unsound as exc:
+            self.fail(12, rid, f"the checkpoint of this attestation: {exc}")
+            return
+        if log[0] == self.verifier:
+            self.points.append((rid, point))
+        self._holds_listed(head, given, log[1] + point.size)
+
+    def _holds_listed(self, head: Head, given: Attestation, size: int) -> None:  # (12)
+        listed = {wrap.hold for wrap in given.holds}
+        for hold, (seq, at) in self._past.holds.items():
+            if hold in listed or self._past.released.get(hold, EXACT) < size:
+                continue
+            if seq < size:
+                self.fail(12, head.rid, f"this attestation leaves out the hold {hold}")
+            elif at < given.destroyed:
+                self.report.warnings.append(
+                    f"hold {hold} was recorded after {given.custodian} had last looked at the "
+                    f"holds, and before the key of {head.bucket} was destroyed: it holds nothing "
+                    "of that bucket"
+                )
+        if self._past.whole and not listed <= self._past.holds.keys():
+            self.fail(12, head.rid, "this attestation lists a hold that is not on record")
+
+    def _wrapped(self, head: Head, records: tuple[str, ...], sealed: str) -> None:  # (12)
+        wanted = len(records) * 32 + OVERHEAD if records else 0
+        try:
+            size = len(decode64(sealed))
+        except Unsound:
+            size = -1
+        if size != wanted:
+            self.fail(12, head.rid, "what this attestation keeps for a hold is not of its records")
+        for rid in records:
+            sort = self._past.seen.get(rid)
+            if sort is None and not self._past.whole:
+                continue
+            if sort is None or sort.bucket != head.bucket or sort.kind in STAYS:
+                self.fail(12, head.rid, f"this attestation keeps {rid}, which is not of its bucket")
+
+    def erase(self, head: Head, seq: int, body: bytes) -> None:  # (12)
+        """Learn that every custodian has ordered one record's body to be deleted."""
+        sound = len(self.report.failures)
+        try:
+            papers = msgspec.json.decode(body, type=EraseBody).orders
+            orders = [one.order(self._signer(head, one, Order)) for one in papers]
+        except _Unknown as exc:
+            self.fail(8, head.rid, str(exc))
+            return
+        except (msgspec.MsgspecError, UnicodeDecodeError, Unsound) as exc:
+            self.fail(12, head.rid, f"these orders do not hold: {exc}")
+            return
+        if sorted(one.custodian for one in orders) != list(self.custodians):
+            self.fail(12, head.rid, "not every custodian has ordered this, once each")
+        for one in orders:
+            if one.origin not in self._past.logs:
+                self.fail(12, head.rid, f"this order is for another ledger: {one.origin}")
+            if head.ref and one.rid != head.ref:
+                self.fail(12, head.rid, f"this order is for another record: {one.rid}")
+        sort = self._past.seen.get(head.ref)
+        if sort is not None and sort.kind in _LASTING:
+            self.fail(12, head.rid, f"a {sort.kind} record cannot be erased")
+        if len(self.report.failures) == sound:
+            self._past.erased.setdefault(head.ref, self._past.records + seq)
+
+
+class _Unknown(Exception):
+    """Somebody signed who is no custodian."""
+
+
+def origin_before(origin: str) -> str | None:
+    """Name the log before `base/n`: `base/n-1`, or `base` before `base/2`; None if there is none.
+
+    The base may itself hold slashes.
+    """
+    base, _, number = origin.rpartition("/")
+    try:
+        n = size_of(number) if base else 0
+    except Unsound:
+        return None
+    if n < 2:
+        return None
+    return base if n == 2 else f"{base}/{n - 1}"
