@@ -175,11 +175,11 @@ def measure_policy(
 
 
 def _share(count: int, total: int) -> str:
-    """A share, per 1,000, with the Wilson interval of 95 %."""
+    """A count, and what it is per 1,000, with the Wilson interval of 95 %."""
     if not total:
         return "none"
     low, high = (1000 * bound for bound in wilson(count, total))
-    return f"{count}, per 1,000: {1000 * count / total:.1f} ({low:.1f} to {high:.1f})"
+    return f"{count}: {1000 * count / total:.1f} ({low:.1f} to {high:.1f})"
 
 
 def _by_rule(measured: Measurement) -> None:
@@ -194,7 +194,7 @@ def _by_rule(measured: Measurement) -> None:
 
 def _report(measured: Measurement) -> None:
     table = Table(title=f"{len(measured.judged)} messages, policy {measured.revision[:12]}")
-    for name in ("label", "messages", "nudged or moved", "moved"):
+    for name in ("label", "of", "nudged or moved, ‰ (95 %)", "moved, ‰ (95 %)"):
         table.add_column(name, justify="left" if name == "label" else "right")
     for label in (Label.OPERATIONAL, Label.SOCIAL):
         total = len(measured.of(label))

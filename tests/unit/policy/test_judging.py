@@ -130,7 +130,7 @@ def test_rooms_where_operational_talk_is_at_home_are_not_judged(cls: RoomClass) 
 
 
 def test_a_room_with_guests_is_at_its_strictest() -> None:
-    body = "22 Pellworth Road"
+    body = "0141 496 0723"
     assert judge(body, RoomClass.COMMUNITY).action > judge(body).action
 
 
