@@ -14,6 +14,7 @@ from bridge.config import (
     Config,
     load_identity,
     load_policies,
+    make_ledger_key,
     read_text,
     verifier_file,
 )

@@ -69,7 +69,7 @@ KNOWS = {
     "demo": "verify errors model secret control ledger matrix witness config app reading",
     "cli": "verify errors model facts log nodes secret control orders detect policy ledger "
     "register matrix store coverage witness config drafts app reading custody consult safe "
-    "retention demo",
+    "retention backup demo",
     "__main__": "cli",
 }
 PLACE = {part: place for place, part in enumerate(KNOWS)}
