@@ -72,7 +72,9 @@ class Engine:
         self._canary = self._spaced + 2
         self._bits = {lexicon.id: 1 << at for at, lexicon in enumerate(self._lexicons)}
         self._concepts = [
-            Conjunction(rule, concepts, tuple(_mask(group, self._bits) for group in concepts.groups))
+            Conjunction(
+                rule, concepts, tuple(_mask(group, self._bits) for group in concepts.groups)
+            )
             for rule, concepts in conjunctions
         ]
         self._match = together(self._patterns())

@@ -134,14 +134,18 @@ SHAPES: dict[str, Shape] = {
     "crime_serial": Shape(pattern=r"\b[a-z]?[0-9]{5,7}/[0-9]{2}[a-z]?\b"),
     "crime_long": Shape(pattern=r"\b[1-9][0-9](?:1[5-9]|2[0-9])[0-9]{7}\b"),
     "crime_slashed": Shape(pattern=r"\b[0-9]{2}/[0-9]{3,7}/[0-9]{2}\b"),
-    "imei": Shape(pattern=r"\b[0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{6}[ -]?[0-9]\b", check=ids.card_number),
+    "imei": Shape(
+        pattern=r"\b[0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{6}[ -]?[0-9]\b", check=ids.card_number
+    ),
     "court_case": Shape(pattern=rf"\b[0-9]{{2}}/[0-9]{{4}}/[0-9]{{1,6}}{_M23}\b"),
     "pti_urn": Shape(pattern=r"\b[0-9]{2}[a-z][a-z0-9][0-9]{5}[0-9]{2}\b"),
     "mg_form": Shape(pattern=r"\bmg ?(?:[1-9]|1[0-9]|2[01])[a-f]?(?:'?s)?\b"),
     # The Home Office's class of an offence.
     "offence_class": Shape(pattern=r"\b[0-9]{3}/[0-9]{2}\b"),
     # Ways to reach people.
-    "mobile": Shape(pattern=r"(?:\+44[ -]?\(?0?\)?[ -]?7|\b(?:0044 ?|[0o])7)[0-9]{3}\)?[ -]?[0-9]{3}[ -]?[0-9]{3}\b"),
+    "mobile": Shape(
+        pattern=r"(?:\+44[ -]?\(?0?\)?[ -]?7|\b(?:0044 ?|[0o])7)[0-9]{3}\)?[ -]?[0-9]{3}[ -]?[0-9]{3}\b"
+    ),
     "landline": Shape(
         pattern=r"(?:\+44 ?\(?0?\)? ?|\(?\b0)(?:1[0-9]{2,4}|2[0-9]{1,2})\)?[ -]{0,2}[0-9]{3,4}"
         r"[ -]?[0-9]{3,4}\b"
@@ -203,9 +207,7 @@ SHAPES: dict[str, Shape] = {
         r"[ ,/a-z:.]{1,24}[0-9]{8}\b"
         r"|\b[0-9]{8}[ ,/a-z:.]{1,24}[0-9]{2}[ -][0-9]{2}[ -][0-9]{2}\b"
     ),
-    "iban": Shape(
-        pattern=r"\bgb[0-9]{2} ?[a-z]{4} ?(?:[0-9]{4} ?){3}[0-9]{2}\b", check=ids.iban
-    ),
+    "iban": Shape(pattern=r"\bgb[0-9]{2} ?[a-z]{4} ?(?:[0-9]{4} ?){3}[0-9]{2}\b", check=ids.iban),
     "card_number": Shape(
         pattern=r"\b[3-6][0-9]{3}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}\b", check=ids.card_number
     ),

@@ -66,6 +66,7 @@ KNOWS = {
     "custody": "verify errors model ledger register store config reading",
     "consult": "verify model facts ports store config",
     "retention": "verify errors facts model store config",
+    "backup": "errors model store config consult",
     "demo": "verify errors model secret control ledger matrix witness config app reading",
     "cli": "verify errors model facts log nodes secret control orders detect policy ledger "
     "register matrix store coverage witness config drafts app reading custody consult safe "
