@@ -214,7 +214,8 @@ _NO_STREET = frozenset({
     "the", "this", "that", "our", "my", "his", "her", "their", "same", "next", "min", "mins",
     "minute", "minutes", "hour", "hours", "hrs", "mile", "miles", "doors", "down", "for", "and",
     "are", "was", "with", "from", "into", "out", "off", "any", "quid", "people", "lads", "cars",
-    "pay", "price", "sun", "per", "half", "odd", "percent", "days", "weeks", "years", "degrees", "metres",
+    "pay", "price", "sun", "per", "half", "odd", "percent", "days", "weeks", "years", "degrees",
+    "metres",
 })  # fmt: skip
 
 

@@ -119,6 +119,30 @@ def phrase_pattern(phrase: str) -> str:
     return _bounded("".join(out))
 
 
+#: What files that people share are called after the last dot.
+_ENDINGS = (
+    "pdf|docx?|odt|rtf|txt|xlsx?|csv|pptx?|msg|eml|zip|jpe?g|png|gif|webp|heic|tiff?|bmp|mp4|mov|"
+    "m4v|avi|mkv|webm|3gp|mp3|m4a|wav|ogg|opus|amr"
+)
+
+
+def name_pattern(phrases: Iterable[str]) -> str:
+    """Translate phrases into a pattern for a file's name with one of them in it.
+
+    In names, words are set apart by anything or by nothing, and figures follow at once:
+    "custody photo" is in CustodyPhoto2.jpg and "bwv" in BWV_0231.mp4.
+    """
+    wanted = "|".join(_in_a_name(phrase) for phrase in phrases)
+    return rf"(?:^|[^a-z])(?:{wanted})(?:[^a-z\n][^\n]{{0,80}})?\.(?:{_ENDINGS})\b"
+
+
+def _in_a_name(phrase: str) -> str:
+    parts = phrase.lower().split()
+    if not parts or any(part == "..." or part.startswith("(") for part in parts):
+        raise ValueError(f"the name {phrase!r} is not words and choices alone")
+    return r"[^a-z0-9\n]{0,3}".join(_choices(part) for part in parts)
+
+
 def _choices(part: str) -> str:
     words = [_word(word) for word in part.split("/")]
     return words[0] if len(words) == 1 else f"(?:{'|'.join(words)})"

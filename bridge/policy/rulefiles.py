@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.detect.phrases import compiled, phrase_pattern
+from bridge.detect.phrases import compiled, name_pattern, phrase_pattern
 from bridge.detect.rules import (
     Case,
     Channel,
@@ -26,7 +26,7 @@ from bridge.policy.examples import Examples
 
 _MARKINGS = {"official-sensitive": Marking.OFFICIAL_SENSITIVE, "secret": Marking.SECRET,
              "top-secret": Marking.TOP_SECRET}  # fmt: skip
-_KINDS = ("identifier", "pattern", "phrases", "concepts")
+_KINDS = ("identifier", "pattern", "phrases", "concepts", "file_names")
 _STEPS = ("evidence", "lower", "lower_spaced", "check_failed", "check_failed_evidence", "per_extra")
 
 
@@ -134,6 +134,11 @@ def _looks_for(kind: str, node: Node, lexicons: LexiconTable) -> Words | Concept
             check=shape.check,
             ordinary=shape.ordinary,
         )
+    if kind == "file_names":
+        for name in node.list():
+            name.read(lambda text: name_pattern([text]))
+        pattern = name_pattern(node.texts())
+        return Words(pattern=pattern, expression=compiled(pattern))
     if kind == "pattern":
         return Words(pattern=node.text(), expression=node.read(compiled))
     phrases = _lexicon("", node, node.list(), []) if node.is_list() else lexicons.get(node)
