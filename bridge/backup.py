@@ -93,6 +93,7 @@ def _all(config: Config) -> Iterator[Path]:
     yield from (custody.certificates for custody in config.custodians)
     yield from (*closed(config.ledger), config.ledger)
     yield from (file for file in (config.lock, consultations(config)) if file.exists())
+    yield from (file for file in sorted(config.shelf.rglob("*")) if file.is_file())
     if config.anchor is not None:
         beside = config.anchor.parent.glob(f"{config.anchor.name}*")
         yield from sorted(file for file in beside if file.suffix not in {".lock", ".new"})
