@@ -18,6 +18,9 @@ import structlog
 from bridge import __version__, control, drafts
 from bridge.config import Config, load_identity, load_register, save_lock
 from bridge.coverage import Coverage, cover
+from bridge.duties.publishing import Publishing
+from bridge.duties.sweep import Sweep
+from bridge.duties.witnessing import Seat, Witnessing
 from bridge.enforce import Enforcer
 from bridge.errors import BridgeError, ConfigError, TransportError
 from bridge.facts import Noted
@@ -31,17 +34,14 @@ from bridge.orders import Orders
 from bridge.pipeline import Pipeline
 from bridge.policy import Policy
 from bridge.ports import Store
-from bridge.publishing import Publishing
 from bridge.register import Entry, Lock, People, Register
 from bridge.settle import Settler
 from bridge.store.book import Identity
 from bridge.store.reader import SqliteReader
 from bridge.store.space import set_aside
 from bridge.store.sqlite import SqliteStore
-from bridge.sweep import Sweep
 from bridge.texts import Speaker, card
 from bridge.witness.client import HttpWitness
-from bridge.witnessing import Seat, Witnessing
 
 log = structlog.get_logger(__name__)
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.control import Answer, Order, Recordable
+from bridge.duties.witnessing import Witnessing
 from bridge.errors import StoreBehind
 from bridge.facts import Braked, Fact, Performed
 from bridge.model import Outcome, Refer, Room, RoomId, Status, key
 from bridge.policydesk import PolicyDesk
 from bridge.ports import Store
 from bridge.settle import Settler
-from bridge.witnessing import Witnessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

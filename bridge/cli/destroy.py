@@ -16,13 +16,13 @@ from bridge.cli.common import ConfigOption, configuration, out, watching
 from bridge.cli.keys import PassphraseOption, ShareOption, VaultOption, open_one
 from bridge.cli.releases import ReleaseOption, SessionOption, read_releases
 from bridge.config import Config, read_text
-from bridge.custody import Granted, LedgerCopy, Progress, Saving, names_of, newest_origin
 from bridge.errors import ConfigError, UsageError
 from bridge.ledger.holding import Ground, attest
 from bridge.ledger.keys import Custodian
 from bridge.model import Ms
-from bridge.retention import DueFile
-from bridge.safe import Safe
+from bridge.records.custody import Granted, LedgerCopy, Progress, Saving, names_of, newest_origin
+from bridge.records.retention import DueFile
+from bridge.records.safe import Safe
 from bridge.secret import write_secret
 from bridge.verify.papers import Order, Paper
 

@@ -26,8 +26,8 @@ from bridge.cli.reading import (
 from bridge.cli.releases import ReleaseOption, SessionOption, load_release
 from bridge.config import Config, read_text
 from bridge.errors import ConfigError, UsageError
-from bridge.reading import Proven, halves_of, prove_record
-from bridge.safe import Safe
+from bridge.records.reading import Proven, halves_of, prove_record
+from bridge.records.safe import Safe
 from bridge.secret import write_secret
 from bridge.verify.headers import PLAIN
 from bridge.verify.notes import Cosigner, Verifier

@@ -19,7 +19,7 @@ from bridge.config import load_config, load_policies
 from bridge.errors import CannotOpen, ConfigError, UsageError
 from bridge.ledger.keys import Custodian, public_of, seal_to, unseal_with
 from bridge.policy import Policy
-from bridge.safe import Safe, make_safe, officers_of, open_safe
+from bridge.records.safe import Safe, make_safe, officers_of, open_safe
 from bridge.secret import read_secret
 from bridge.verify.notes import decode64, encode64
 

@@ -14,9 +14,9 @@ from rich.progress import Progress
 from bridge import app, control, log
 from bridge.cli.common import ConfigOption, configuration, err, out
 from bridge.config import Config
-from bridge.consult import consulting
 from bridge.errors import StoreError
-from bridge.reading import check_ledger
+from bridge.records.consult import consulting
+from bridge.records.reading import check_ledger
 from bridge.verify.notes import cosigned
 from bridge.verify.steps import Report
 

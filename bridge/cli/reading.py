@@ -16,7 +16,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from bridge import app, consult
+from bridge import app
 from bridge.cli.common import ConfigOption, configuration, err, out, watching
 from bridge.cli.keys import (
     PassphraseOption,
@@ -34,7 +34,6 @@ from bridge.cli.releases import (
     session_name,
 )
 from bridge.config import Config, read_text
-from bridge.custody import LedgerCopy, names_of, scope_of
 from bridge.errors import CannotOpen, UsageError
 from bridge.facts import Basis, Examined, Granted, Viewed
 from bridge.ledger import release as releasing
@@ -44,8 +43,10 @@ from bridge.ledger.record import new_rid
 from bridge.ledger.release import VALID_MS, Release, Request, Session, read_request
 from bridge.ledger.scope import Scope
 from bridge.model import Ms, Rid
-from bridge.reading import Opener, opened
-from bridge.safe import Safe
+from bridge.records import consult
+from bridge.records.custody import LedgerCopy, names_of, scope_of
+from bridge.records.reading import Opener, opened
+from bridge.records.safe import Safe
 from bridge.secret import write_secret
 from bridge.verify.headers import Header
 from bridge.verify.notes import encode64

@@ -29,7 +29,7 @@ from bridge.model import JUDGED, Action, Message, Rid, RoomClass, RoomId
 from bridge.policy import Policy
 from bridge.policy.hints import Hints
 from bridge.policy.replay import Difference, Replayed, Way, difference
-from bridge.reading import opened
+from bridge.records.reading import opened
 from bridge.verify.headers import Header, Kind
 
 _MESSAGES = frozenset({Kind.MESSAGE, Kind.LATE})

@@ -11,7 +11,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from bridge import app, retention
+from bridge import app
 from bridge.cli.asking import give_order
 from bridge.cli.common import ConfigOption, configuration, err, out
 from bridge.config import Config, load_register
@@ -21,6 +21,7 @@ from bridge.facts import CaseOpened, Held, Released
 from bridge.ledger.record import new_rid
 from bridge.ledger.scope import parse_scope
 from bridge.model import Rid
+from bridge.records import retention
 from bridge.register import person_id, room_id
 from bridge.store.reader import Case, Hold, SqliteReader
 

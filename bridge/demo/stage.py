@@ -27,7 +27,7 @@ from bridge.errors import BridgeError
 from bridge.ledger.opening import Reader
 from bridge.ledger.scope import Scope
 from bridge.model import EventId, Message, Ms, RoomId, UserId
-from bridge.reading import check_ledger, open_vault, opened
+from bridge.records.reading import check_ledger, open_vault, opened
 from bridge.secret import read_secret
 
 Say = Callable[[str], None]

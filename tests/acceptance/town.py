@@ -18,7 +18,7 @@ from bridge.demo.stage import Stage
 from bridge.ledger.opening import Reader
 from bridge.ledger.scope import Scope
 from bridge.model import EventId, Message, RoomId
-from bridge.reading import check_ledger, open_vault, opened
+from bridge.records.reading import check_ledger, open_vault, opened
 from bridge.secret import read_secret
 from bridge.verify.headers import Header
 

@@ -28,7 +28,7 @@ from bridge.demo.stage import Stage
 from bridge.ledger.opening import Reader
 from bridge.ledger.scope import Scope
 from bridge.model import EventId, RoomId
-from bridge.reading import open_vault, opened
+from bridge.records.reading import open_vault, opened
 from bridge.secret import read_secret
 from tests.acceptance.town import Kept, Town
 from tests.foreign.driver import Client

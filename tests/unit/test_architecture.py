@@ -40,37 +40,28 @@ KNOWS = {
     "pipeline": "model facts policy ledger ports members",
     "enforce": "errors model ports texts",
     "settle": "model facts ports enforce",
-    "sweep": "model facts ledger ports pipeline settle",
-    "witnessing": "verify errors model ports",
-    "publishing": "ledger model ports enforce",
+    "duties": "verify errors model facts ledger ports pipeline enforce settle",
     "control": "errors facts",
     # which policy decides, and who may order what
     "shelf": "errors detect policy",
     "live": "errors model facts detect policy ports shelf",
     "policydesk": "errors model facts policy register control shelf live",
-    "orders": "errors model facts control ports settle witnessing policydesk",
+    "orders": "errors model facts control ports settle duties policydesk",
     # the outside; each knows nothing of the other, nor of the way
     "matrix": "errors model secret register ports",
     "store": "verify errors model facts ledger ports",
     "coverage": "errors model matrix",
-    # a custodian's own machine
-    "safe": "verify errors secret ledger",
     # another host, which is a stranger to rooms and store
     "witness": "verify errors secret",
     # putting it together
     "config": "verify errors model nodes secret policy ledger register shelf store",
     "drafts": "errors model policy register ports shelf live policydesk store config",
     "app": "errors model facts control orders policy register ports texts pipeline enforce settle "
-    "sweep witnessing publishing matrix store coverage witness config drafts",
-    "reading": "verify errors model ledger store safe config",
-    "custody": "verify errors model ledger register store config reading",
-    "consult": "verify model facts ports store config",
-    "retention": "verify errors facts model store config",
-    "backup": "errors model store config consult",
-    "demo": "verify errors model secret control ledger matrix witness config app reading",
+    "duties matrix store coverage witness config drafts",
+    "records": "verify errors model facts secret ledger register ports store config",
+    "demo": "verify errors model secret control ledger matrix witness config app records",
     "cli": "verify errors model facts log nodes secret control orders detect policy ledger "
-    "register matrix store coverage witness config drafts app reading custody consult safe "
-    "retention backup demo",
+    "register matrix store coverage witness config drafts app records demo",
     "__main__": "cli",
 }
 PLACE = {part: place for place, part in enumerate(KNOWS)}
@@ -114,8 +105,7 @@ HOMES = {
     "rich": {"cli"},
     "sqlite3": {"store"},
     "structlog": {
-        "app", "enforce", "live", "log", "matrix", "pipeline", "settle", "sweep", "witness",
-        "witnessing",
+        "app", "duties", "enforce", "live", "log", "matrix", "pipeline", "settle", "witness",
     },
     "typer": {"cli"},
     "vodozemac": {"matrix"},

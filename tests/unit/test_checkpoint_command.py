@@ -17,13 +17,13 @@ from bridge.cli.main import main
 from bridge.config import Config, load_config, load_identity, load_policies
 from bridge.demo.bystander import NAME, witnessed
 from bridge.demo.force import Force, found
+from bridge.duties.witnessing import Seat, Witnessing
 from bridge.errors import ConfigError
 from bridge.facts import Noted
 from bridge.orders import Orders
 from bridge.store.sqlite import SqliteStore
 from bridge.verify.notes import cosigned, parse
 from bridge.witness.client import HttpWitness
-from bridge.witnessing import Seat, Witnessing
 from tests.unit.witness.history import LOG, ROOT, Running
 
 POLICY = load_policies(ROOT / "policies", clock=None)

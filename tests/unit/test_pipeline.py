@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from bridge.config import load_policies
+from bridge.duties.sweep import UNREADABLE_MS, Sweep
 from bridge.enforce import COPY_S, Enforcer
 from bridge.errors import NotPermitted, TooLarge, TransportError
 from bridge.ledger.opening import Reader
@@ -34,7 +35,6 @@ from bridge.policy import Policy
 from bridge.ports import Post, Transport
 from bridge.settle import Settler
 from bridge.store.memory import MemoryStore
-from bridge.sweep import UNREADABLE_MS, Sweep
 from bridge.texts import Speaker
 from tests.making import ASHA, NOON, ORIGIN, REVIEW, SECURE, SOCIAL, Hands, custodian, identity, say
 

@@ -12,11 +12,11 @@ import pytest
 from bridge import app, drafts
 from bridge.cli.main import main
 from bridge.config import load_config, load_policies
-from bridge.consult import consultations
 from bridge.demo.force import Force, found
 from bridge.errors import ConfigError
 from bridge.facts import Decided, Fact, Seen
 from bridge.model import JUDGED, Action, EventId, RoomClass
+from bridge.records.consult import consultations
 from bridge.shelf import Shelf, read_files
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore

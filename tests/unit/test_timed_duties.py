@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.duties.publishing import Publishing
+from bridge.duties.sweep import BEAT_MS, Sweep
 from bridge.enforce import Enforcer
 from bridge.errors import TransportError
 from bridge.facts import Braked, Fact, Noted
@@ -18,11 +20,9 @@ from bridge.matrix.memory import MemoryTransport
 from bridge.model import Ms, Room, RoomClass, RoomId
 from bridge.pipeline import Pipeline
 from bridge.policy import Policy
-from bridge.publishing import Publishing
 from bridge.settle import Settler
 from bridge.store.memory import MemoryStore
 from bridge.store.sqlite import SqliteStore
-from bridge.sweep import BEAT_MS, Sweep
 from bridge.texts import Speaker
 from bridge.verify.notes import parse
 from tests.making import NOON, Hands, custodian, identity

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.duties.witnessing import Seat, Witnessing
 from bridge.errors import StoreBehind, StoreError, WitnessElsewhere
 from bridge.facts import Fact, Noted
 from bridge.ports import Witness
@@ -16,7 +17,6 @@ from bridge.store.memory import MemoryStore
 from bridge.store.sqlite import SqliteStore
 from bridge.verify.notes import Cosigner, cosigned, parse
 from bridge.witness.memory import MemoryWitness
-from bridge.witnessing import Seat, Witnessing
 from tests.making import Hands, custodian, identity
 
 PSD = custodian()

@@ -22,7 +22,7 @@ from bridge.ledger import vault as vaults
 from bridge.ledger.keys import Certificates, Custodian
 from bridge.ledger.record import new_rid
 from bridge.model import Ms, Rid, RoomClass
-from bridge.safe import Safe, make_safe, open_safe
+from bridge.records.safe import Safe, make_safe, open_safe
 from bridge.secret import write_secret
 from bridge.store.sqlite import SqliteStore
 from bridge.verify.notes import encode64

@@ -7,17 +7,19 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bridge import app, retention
+from bridge import app
 from bridge.cli.main import main
 from bridge.config import load_config, load_identity, load_policies
 from bridge.facts import Noted, Seen
 from bridge.ledger.keys import DAY_MS, Custodian
 from bridge.model import EventId, Ms, RoomClass
+from bridge.records import retention
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
 from bridge.verify.notes import encode64
@@ -66,9 +68,9 @@ class Place:
             Paper(text=text, signature=encode64(key.sign(signed_bytes(name, text))))
         )
 
-    def attest(self, *wraps: Wrap, **other: object) -> Path:
+    def attest(self, *wraps: Wrap, **other: Any) -> Path:
         now_there = retention.state(load_config(self.config))
-        fields = {
+        fields: dict[str, Any] = {
             "custodian": "psd",
             "origin": now_there.origin,
             "checkpoint": now_there.checkpoint,
@@ -80,8 +82,8 @@ class Place:
         path.write_bytes(b"[" + self.signed(Attestation(**{**fields, **other})) + b"]")
         return path
 
-    def order(self, rid: str, **other: object) -> Path:
-        fields = {
+    def order(self, rid: str, **other: Any) -> Path:
+        fields: dict[str, Any] = {
             "custodian": "psd",
             "origin": "force.example/bluelamp",
             "rid": rid,

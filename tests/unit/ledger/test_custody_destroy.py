@@ -12,12 +12,13 @@ import msgspec
 import pytest
 import typer
 
-from bridge import app, retention
+from bridge import app
 from bridge.cli import destroy as command
 from bridge.errors import CannotOpen
 from bridge.facts import Disposed, Released
 from bridge.model import Ms, Rid
-from bridge.safe import open_safe
+from bridge.records import retention
+from bridge.records.safe import open_safe
 from bridge.store.chain import closed
 from bridge.store.reader import SqliteReader
 from bridge.verify.papers import Paper, ShredBody
@@ -409,4 +410,6 @@ def test_the_papers_are_those_that_the_host_accepts(alone: Force) -> None:
     assert destroy(alone, "psd", BUCKET, ledger=False) == 0
     (paper,) = retention.read_attestations([Path(alone.path("psd.attestation.json"))])
     state = retention.state(alone.config)
-    assert retention.accept(paper, alone.config, state).bucket == BUCKET
+    fact = retention.accept(paper, alone.config, state)
+    assert fact is not None
+    assert fact.bucket == BUCKET

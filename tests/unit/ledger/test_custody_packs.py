@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge import consult
 from bridge.cli.main import main
+from bridge.records import consult
 from bridge.store.chain import closed
 from bridge.store.reader import SqliteReader
 from tests.unit.ledger.custody import BUCKET, JULY, Force, copied, found, quick

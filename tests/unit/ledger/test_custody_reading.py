@@ -13,15 +13,16 @@ import msgspec
 import pytest
 import typer
 
-from bridge import app, consult
+from bridge import app
 from bridge.cli.releases import load_session
-from bridge.custody import scope_of
 from bridge.errors import BridgeError, LedgerError, StoreError
 from bridge.ledger import release as releasing
 from bridge.ledger.opening import OwnHalves, Reader
 from bridge.ledger.release import SignedRelease
 from bridge.ledger.release import released as halves_of
-from bridge.reading import opened
+from bridge.records import consult
+from bridge.records.custody import scope_of
+from bridge.records.reading import opened
 from bridge.store.reader import SqliteReader
 from bridge.verify import Unsound
 from tests.unit.ledger.custody import BEN, Force, copied, found, quick, reopened
@@ -118,7 +119,7 @@ def test_killed_right_after_the_record_of_the_look_nothing_was_shown(alone: Forc
 
 
 def test_killed_before_the_record_of_the_look_nothing_was_shown(alone: Force) -> None:
-    done = _dying(alone, "bridge.consult", "SqliteStore")
+    done = _dying(alone, "bridge.records.consult", "SqliteStore")
     assert done.returncode == -9
     assert done.stdout == ""
     assert views(alone) == []

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from bridge import safe as files
 from bridge.errors import CannotOpen, ConfigError, LedgerError, UsageError
 from bridge.ledger import vault as vaults
 from bridge.ledger.keys import Custodian
 from bridge.ledger.vault import create, open_vault, seal_vault
-from bridge.safe import Safe, make_safe, open_safe
+from bridge.records import safe as files
+from bridge.records.safe import Safe, make_safe, open_safe
 from bridge.secret import write_secret
 from bridge.verify.headers import FORMAT
 from bridge.verify.notes import decode64, encode64

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bridge import retention
 from bridge.config import load_config
+from bridge.records import retention
 from bridge.store import chain
 from bridge.verify.papers import Previous, Wrap
 from tests.making import NOON

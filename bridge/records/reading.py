@@ -1,7 +1,7 @@
 """Reading a ledger as people do: verify it, and open it with custodians' keys.
 
 Never writes to the ledger that it reads. Whoever calls `opened` has recorded the look before, in
-the consultation ledger (`bridge.consult`).
+the consultation ledger (`bridge.records.consult`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bridge.errors import CannotOpen, ConfigError, LedgerError, StoreError, Usag
 from bridge.ledger.keys import Custodian
 from bridge.ledger.scope import Finder, Scope
 from bridge.model import Ms
-from bridge.safe import open_safe
+from bridge.records.safe import open_safe
 from bridge.store.chain import closed, is_log_of
 from bridge.store.reader import SqliteReader
 from bridge.verify import Unsound

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from bridge.config import Config, verifier_file
-from bridge.consult import consultations
 from bridge.errors import ConfigError, StoreError, UsageError
 from bridge.model import Ms
+from bridge.records.consult import consultations
 from bridge.store.chain import closed
 from bridge.store.file import copy
 

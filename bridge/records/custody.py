@@ -19,7 +19,7 @@ from bridge.ledger.keys import Custodian
 from bridge.ledger.opening import OwnHalves, Reader
 from bridge.ledger.scope import Scope, parse_scope
 from bridge.model import Ms, Rid
-from bridge.reading import check_ledger, learn, learn_first, logs
+from bridge.records.reading import check_ledger, learn, learn_first, logs
 from bridge.register import person_id, room_id
 from bridge.store.chain import closed
 from bridge.store.reader import SqliteReader
