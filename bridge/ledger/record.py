@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -19,7 +20,7 @@ from bridge.model import Ms, Rid
 from bridge.verify import Unsound, opening
 from bridge.verify.headers import FORMAT, VERSION, Header, Kind, encode_header
 from bridge.verify.notes import encode64
-from bridge.verify.opening import NONCE, PADDING, bound, record_key
+from bridge.verify.opening import NONCE, PADDING, place_of, record_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,7 @@ class Draft:
     body: bytes = b"{}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """A finished record: the exact bytes that are stored and hashed."""
 
     rid: Rid
@@ -106,15 +106,33 @@ def hold_info(origin: str, hold: str, bucket: str, custodian: str) -> bytes:
     )
 
 
+#: Stands where a digest will; no digest is spelt like it.
+_NO_DIGEST = "?" * 44
+
+
 def close(origin: str, header: Header, body: bytes, halves: bytes) -> Record:
-    """Seal *body* under the record's own key and finish the record."""
+    """Seal *body* under the record's own key and finish the record. *header* gets its rest.
+
+    It is encoded once, with its length and a stand-in for its digest: what the body is bound to
+    is that without both of them.
+    """
     rid = Rid(str(header["rid"]))
     key, commit = record_key(halves, rid)
-    header = {**header, "kc": encode64(commit)}
     padded = body + b"\x80"
     padded += bytes(-len(padded) % PADDING)
+    length = NONCE + len(padded) + _TAG
+    header["kc"], header["len"], header["sha256"] = encode64(commit), length, _NO_DIGEST
+    raw = encode_header(header)
+    bare = raw.replace(b'"len":%d,' % length, b"", 1).replace(_DIGEST_OF_NOTHING, b"", 1)
     nonce = secrets.token_bytes(NONCE)
-    return finish(header, nonce + AESGCM(key).encrypt(nonce, padded, bound(origin, header)))
+    sealed = nonce + AESGCM(key).encrypt(nonce, padded, place_of(origin) + bare)
+    digest = encode64(hashlib.sha256(sealed).digest())
+    return Record(rid, raw.replace(_NO_DIGEST.encode(), digest.encode(), 1), sealed)
+
+
+_DIGEST_OF_NOTHING = b'"sha256":"%s",' % _NO_DIGEST.encode()
+#: Bytes of the tag that AES-GCM puts behind a body.
+_TAG = 16
 
 
 def open_body(origin: str, header: Header, body: bytes, halves: bytes) -> bytes:

@@ -291,9 +291,11 @@ class SqliteStore:
             pass
         note = self._checkpoints.sign()
         origin = next_origin(self._book.identity.origin, self._identity.origin)
+        latest = self._book.latest
         self._db.close()
         begin_next(self._path, origin, Previous(checkpoint=note))
         self._open()
+        self._book.latest = latest  # so that time does not run back between two logs
         return True
 
     def _keep(self, page: Page) -> None:

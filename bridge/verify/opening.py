@@ -29,10 +29,15 @@ def record_key(halves: bytes, rid: str) -> tuple[bytes, bytes]:
     return both[:32], both[32:]
 
 
+def place_of(origin: str) -> bytes:
+    """Return how what a sealed body is bound to begins: its ledger."""
+    return FORMAT + b"/body\n" + origin.encode() + b"\n"
+
+
 def bound(origin: str, header: Header) -> bytes:
     """Return what a sealed body is bound to: its ledger, and its header as far as it was known."""
     bare = {name: value for name, value in header.items() if name not in {"len", "sha256"}}
-    return FORMAT + b"/body\n" + origin.encode() + b"\n" + _encode(bare)
+    return place_of(origin) + _encode(bare)
 
 
 def open_body(origin: str, header: Header, body: bytes, halves: bytes) -> bytes:
