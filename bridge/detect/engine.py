@@ -221,13 +221,16 @@ def _sighting(
     rule: Rule, reading: Reading, span: Span, confidence: int, evidence: tuple[Span, ...]
 ) -> Sighting:
     view = reading.view
-    start, end = view.span(*span)
+    start, end = span
+    if view.origins is not None:
+        start, end = view.span(start, end)
+        evidence = tuple(view.span(*place) for place in evidence)
     return Sighting(
         rule=rule,
         start=start,
         end=end,
         confidence=confidence,
-        evidence=tuple(view.span(*place) for place in evidence),
+        evidence=evidence,
         view=reading.name,
     )
 

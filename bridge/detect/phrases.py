@@ -62,7 +62,7 @@ def spans(expression: Any, data: bytes, most: int) -> list[tuple[int, int]]:
     match = expression._regexp.Match  # noqa: SLF001
     found: list[tuple[int, int]] = []
     at, end = 0, len(data)
-    while len(found) < most:
+    for _ in range(most):
         place = match(_ANYWHERE, data, at, end)[0]
         if place[0] < 0:
             break
@@ -117,6 +117,37 @@ def phrase_pattern(phrase: str) -> str:
             out.append(word if glued else _GAP + word)
             glued = False
     return _bounded("".join(out))
+
+
+#: Words that belong together, and that a slash next to them takes apart.
+_PAIRS = frozenset({
+    ("do", "not"), ("can", "not"), ("did", "not"), ("will", "not"), ("made", "off"),
+    ("makes", "off"), ("make", "off"), ("no", "comment"), ("no", "trace"), ("hard", "stop"),
+    ("missing", "person"), ("next", "door"), ("last", "seen"), ("drug", "driver"),
+    ("drink", "driver"), ("drug", "drive"), ("drink", "drive"), ("search", "team"), ("key", "safe"),
+    ("cell", "site"), ("dog", "unit"), ("plain", "clothes"), ("county", "lines"), ("body", "worn"),
+    ("stop", "search"), ("phone", "box"), ("care", "home"), ("front", "door"), ("back", "door"),
+    ("custody", "suite"), ("crime", "scene"), ("black", "eye"), ("post", "mortem"), ("the", "bin"),
+    ("social", "worker"), ("hand", "gun"), ("shot", "gun"), ("i", "am"), ("he", "is"), ("she", "is"),
+    ("they", "are"), ("we", "are"), ("has", "been"), ("have", "been"), ("got", "to"), ("of", "the"),
+})  # fmt: skip
+
+
+def torn_apart(phrase: str) -> str | None:
+    """Say which two words a slash seems to take apart against the writer's meaning, if any do.
+
+    A slash binds tighter than a space, so `don't/do not/nobody park` is (don't or do), then (not or
+    nobody), then park; `don't/do-not/nobody park` is what was meant.
+    """
+    parts = phrase.lower().split()
+    for left, right in zip(parts, parts[1:], strict=False):
+        if "/" not in left and "/" not in right:
+            continue
+        first, second = left.strip("()").split("/"), right.strip("()").split("/")
+        pair = (first[-1], second[0])
+        if pair in _PAIRS and len(first) > 1 and len(second) > 1:
+            return " ".join(pair)
+    return None
 
 
 #: What files that people share are called after the last dot.

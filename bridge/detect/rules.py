@@ -5,7 +5,7 @@ Never reads a policy file: `bridge.policy.load` makes these, and refuses what ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -64,6 +64,13 @@ class Near:
     lexicons: tuple[Lexicon, ...]
     #: In characters, before and after; the whole message is longer than most thoughts in it.
     window: int = 60
+    #: The expressions of the lexicons, to see at once whether any of them is there.
+    expressions: frozenset[Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Gather the expressions."""
+        found = frozenset(lexicon.expression for lexicon in self.lexicons)
+        object.__setattr__(self, "expressions", found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,8 @@ SHAPES: dict[str, Shape] = {
     "vrm_q": Shape(pattern=r"\bq[1-9][0-9]{2}[ -]?[a-hj-pr-y]{3}\b"),
     "vrm_ni": Shape(pattern=r"\b[a-z]?(?:[a-y]z|i[abgjlw]|[joux]i)[ -]?[1-9][0-9]{0,3}\b"),
     "vrm_dateless": Shape(
-        pattern=r"\b(?:reg|vrm|index|plate|plates|registration)(?: (?:no|number|is|of|was|on it is|shows))?[ :.-]{1,3}"
+        pattern=r"\b(?:reg|vrm|index|plate|plates|registration)"
+        r"(?: (?:no|number|is|of|was|on it is|shows))?[ :.-]{1,3}"
         r"(?:[1-9][0-9]{0,3}[ -]?[a-z]{1,3}|[a-z]{1,3}[ -]?[1-9][0-9]{0,3})\b"
     ),
     "vrm_spoken": Shape(
@@ -116,7 +117,8 @@ SHAPES: dict[str, Shape] = {
     "reference_named": Shape(
         pattern=r"\b(?:crime|occurrence|occ|cris|crimint|custody|cust|exhibit|seal|urn|ptiurn|asn|"
         r"pnc(?:\s?id)?|pnd|cro|nominal|visor|marac|mappa|misper|intel|holmes|fpn|viper|athena|"
-        r"niche|compact|merlin|vpn|ppn|dp\b|detained person|detention|dash|nrm|mash|crimestoppers|pcr)"
+        r"niche|compact|merlin|vpn|ppn|dp\b|detained person|detention|dash|nrm|mash|crimestoppers|"
+        r"pcr)"
         r"(?:\s(?:record|rec|report|log|file|entry|case|action|message|document|doc))?"
         rf"{_NO}(?:\s(?:is|was))?{_SEP}(?:[a-z]{{1,4}}[ /-]?)?[0-9][a-z0-9/*-]{{2,18}}\b"
     ),
@@ -144,7 +146,8 @@ SHAPES: dict[str, Shape] = {
     "offence_class": Shape(pattern=r"\b[0-9]{3}/[0-9]{2}\b"),
     # Ways to reach people.
     "mobile": Shape(
-        pattern=r"(?:\+44[ -]?\(?0?\)?[ -]?7|\b(?:0044 ?|[0o])7)[0-9]{3}\)?[ -]?[0-9]{3}[ -]?[0-9]{3}\b"
+        pattern=r"(?:\+44[ -]?\(?0?\)?[ -]?7|\b(?:0044 ?|[0o])7)[0-9]{3}\)?"
+        r"[ -]?[0-9]{3}[ -]?[0-9]{3}\b"
     ),
     "landline": Shape(
         pattern=r"(?:\+44 ?\(?0?\)? ?|\(?\b0)(?:1[0-9]{2,4}|2[0-9]{1,2})\)?[ -]{0,2}[0-9]{3,4}"
@@ -188,7 +191,7 @@ SHAPES: dict[str, Shape] = {
         pattern=r"\b(?:h[puy]|n[a-hj-or-uw-z]|s[c-eh-km-pr-z]|t[aflmqrv]|tg) ?[0-9]{2} ?[0-9]{2}\b"
     ),
     "what3words": Shape(
-        pattern=r"(?:///|\b(?:w3w|what ?(?:3|three) ?words)(?:\.co[a-z]{0,1})?[\s:/]{1,4}(?:is |of )?)"
+        pattern=r"(?:///|\b(?:w3w|what ?(?:3|three) ?words)(?:\.com?)?[\s:/]{1,4}(?:is |of )?)"
         r"(?:[a-z]{3,18}\.[a-z]{3,18}\.[a-z]{3,18}|[a-z]{4,18} [a-z]{4,18} [a-z]{4,18})\b"
     ),
     "coordinates": Shape(
@@ -203,7 +206,8 @@ SHAPES: dict[str, Shape] = {
     ),
     # Money.
     "bank_details": Shape(
-        pattern=r"\b(?:[0-9]{2}[ -][0-9]{2}[ -][0-9]{2}|(?:sort code|sortcode|s/c|sc)[ :.-]{1,3}[0-9]{6})"
+        pattern=r"\b(?:[0-9]{2}[ -][0-9]{2}[ -][0-9]{2}"
+        r"|(?:sort code|sortcode|s/c|sc)[ :.-]{1,3}[0-9]{6})"
         r"[ ,/a-z:.]{1,24}[0-9]{8}\b"
         r"|\b[0-9]{8}[ ,/a-z:.]{1,24}[0-9]{2}[ -][0-9]{2}[ -][0-9]{2}\b"
     ),

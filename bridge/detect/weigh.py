@@ -65,6 +65,8 @@ class Reading:
         """Find the first word of *near*'s lexicons that stands within its window of *span*."""
         if self._present is None:
             self._present = self._context.present(self.data)
+        if near.expressions.isdisjoint(self._present):
+            return None
         start, end = span
         for lexicon in near.lexicons:
             if lexicon.expression not in self._present:

@@ -21,15 +21,20 @@ from bridge.nodes import Node, parse
 from bridge.policy import Policy
 from bridge.policy.classes import CLASSES_FILE, Settings, read_settings
 from bridge.policy.examples import Examples, check_examples, probe_costs
-from bridge.policy.rulefiles import LexiconTable, read_lexicons, read_rules
+from bridge.policy.rulefiles import LexiconTable, Warn, read_lexicons, read_rules
 from bridge.policy.strength import weaker
 
 
-def load(files: Mapping[str, bytes], *, clock: Callable[[], float] | None = None) -> Policy:
+def load(
+    files: Mapping[str, bytes],
+    *,
+    clock: Callable[[], float] | None = None,
+    warn: Warn | None = None,
+) -> Policy:
     """Make one policy of *files*: their contents by name, such as "rules/vehicles.yaml".
 
     *clock* gives seconds, as `time.perf_counter` does; given, patterns that cost too much are
-    refused as well.
+    refused as well. *warn* is told what loads and may yet be meant otherwise, with file and line.
 
     Raises:
         PolicyError: the first thing that is wrong, with its file and line.
@@ -38,7 +43,7 @@ def load(files: Mapping[str, bytes], *, clock: Callable[[], float] | None = None
     if CLASSES_FILE not in roots:
         raise PolicyError(CLASSES_FILE, None, "this file is missing; it says what each room may")
     settings = read_settings(roots.pop(CLASSES_FILE))
-    lexicons = _lexicons(roots)
+    lexicons = _lexicons(roots, warn)
     rules, examples = _rules(roots, lexicons)
     engine = Engine(rules, settings.ages)
     policy = _policy(files, settings, rules, engine)
@@ -59,8 +64,8 @@ def _root(name: str, content: bytes) -> dict[str, Node]:
     return root.mapping(optional=("lexicons", "rules", "mode", "note"))
 
 
-def _lexicons(roots: Mapping[str, dict[str, Node]]) -> LexiconTable:
-    table = LexiconTable()
+def _lexicons(roots: Mapping[str, dict[str, Node]], warn: Warn | None) -> LexiconTable:
+    table = LexiconTable(warn)
     for got in roots.values():
         if "lexicons" in got:
             read_lexicons(got["lexicons"], table)

@@ -5,9 +5,11 @@ Never accepts a rule without a reason for the officer, an assessment, and exampl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
-from bridge.detect.phrases import compiled, name_pattern, phrase_pattern
+from bridge.detect.phrases import compiled, name_pattern, phrase_pattern, torn_apart
 from bridge.detect.rules import (
     Case,
     Channel,
@@ -30,12 +32,27 @@ _KINDS = ("identifier", "pattern", "phrases", "concepts", "file_names")
 _STEPS = ("evidence", "lower", "lower_spaced", "check_failed", "check_failed_evidence", "per_extra")
 
 
+#: Is told what may be meant otherwise: `file:line: what is doubtful`. Nothing is refused for it.
+Warn: TypeAlias = Callable[[str], None]
+
+
 class LexiconTable:
     """Lexicons by name, each defined once."""
 
-    def __init__(self) -> None:
+    def __init__(self, warn: Warn | None = None) -> None:
         """Start with none."""
         self._found: dict[str, Lexicon] = {}
+        self._warn = warn
+
+    def doubt(self, node: Node) -> None:
+        """Warn of a phrase that may not say what its writer means."""
+        torn = torn_apart(node.text())
+        if torn is not None and self._warn is not None:
+            self._warn(
+                f"{node.source}:{node.line}: a slash binds tighter than a space, so the phrase "
+                f"{node.text()!r} takes {torn!r} apart; for a choice of two words write "
+                f"{torn.replace(' ', '-')!r}"
+            )
 
     def add(self, name: str, node: Node, lexicon: Lexicon) -> None:
         """Add one; a name that is taken is an error."""
@@ -60,6 +77,8 @@ def read_lexicons(node: Node, table: LexiconTable) -> None:
             got = value.mapping(required=("phrases",), optional=("patterns", "note"))
             phrases = got["phrases"].list()
             patterns = got["patterns"].list() if "patterns" in got else []
+        for phrase in phrases:
+            table.doubt(phrase)
         table.add(name, value, _lexicon(name, value, phrases, patterns))
 
 
@@ -141,6 +160,9 @@ def _looks_for(kind: str, node: Node, lexicons: LexiconTable) -> Words | Concept
         return Words(pattern=pattern, expression=compiled(pattern))
     if kind == "pattern":
         return Words(pattern=node.text(), expression=node.read(compiled))
+    if node.is_list():
+        for phrase in node.list():
+            lexicons.doubt(phrase)
     phrases = _lexicon("", node, node.list(), []) if node.is_list() else lexicons.get(node)
     return Words(pattern=phrases.pattern, expression=phrases.expression, wordy=True)
 

@@ -13,7 +13,7 @@ import aiohttp
 from bridge.errors import WitnessDisagrees, WitnessElsewhere, WitnessError
 from bridge.verify import Unsound
 from bridge.verify.notes import Cosigner, cosigned, size_of
-from bridge.witness.judge import ELSEWHERE, INCONSISTENT, UNKNOWN
+from bridge.witness.judge import ELSEWHERE, FORBIDDEN, INCONSISTENT, UNKNOWN
 from bridge.witness.wire import encode
 
 _PATIENCE = aiohttp.ClientTimeout(total=8.0, connect=4.0)
@@ -102,5 +102,9 @@ def refused(name: str, status: int, raw: bytes) -> str:
         raise WitnessError(
             f"The witness {name} does not know this ledger; start it with --log and the "
             "ledger's key."
+        )
+    if status == FORBIDDEN:
+        raise WitnessError(
+            f"The witness {name} does not accept this ledger's signature: it knows it by another key."
         )
     raise WitnessError(f"The witness {name} refused (status {status}).")

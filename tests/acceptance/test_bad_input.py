@@ -55,7 +55,8 @@ async def test_without_a_homeserver_it_says_where_it_looked(copy: Path, town: To
     spoil(copy / "config.yaml", town.stage.homeserver.url, "http://127.0.0.1:9")
     code, said = await bluelamp(copy, "run")
     assert code == 4
-    assert said == (
+    # The copy has a ledger of its own, whose key the witness does not know: that is a warning.
+    assert said.splitlines()[-1] == (
         "No homeserver answers at http://127.0.0.1:9: is it running, and is homeserver.url right?"
     )
 

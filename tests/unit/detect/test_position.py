@@ -73,7 +73,8 @@ def test_both_orders_of_bytes_are_read() -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        b"", b"\xff\xd8", b"\xff\xd8\xff\xe1", b"\xff\xd8\xff\xe1\xff\xffExif\0\0II*\0\xff\xff\xff\xff",
+        b"", b"\xff\xd8", b"\xff\xd8\xff\xe1",
+        b"\xff\xd8\xff\xe1\xff\xffExif\0\0II*\0\xff\xff\xff\xff",
         b"\xff\xd8" + b"\xff\xe0\0\x02" * 10_000, b"not a picture", b"\x89PNG\r\n\x1a\n",
     ],
 )  # fmt: skip
