@@ -105,6 +105,7 @@ def refused(name: str, status: int, raw: bytes) -> str:
         )
     if status == FORBIDDEN:
         raise WitnessError(
-            f"The witness {name} does not accept this ledger's signature: it knows it by another key."
+            f"The witness {name} refused the ledger's signature: it knows this ledger by another "
+            "key."
         )
     raise WitnessError(f"The witness {name} refused (status {status}).")

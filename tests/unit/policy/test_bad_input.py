@@ -92,9 +92,10 @@ def test_every_shape_of_event_gets_a_verdict_at_length(kind: str, content: dict[
 @pytest.mark.parametrize(
     "piece",
     [
-        "a\u0301\u0302\u0303", "\u202e\u2066", "\x00", "\ud800", "<b>", "<blockquote>" , "&amp;",
-        "&#", "AB12 CDE ", "A B 1 2 C D E ", "m1sper ", "\u200bmisper", "\U000e0041", "\ufdfa", "1/",
-        "/", ".", "he said the suspect ", "07700 900 ", "the old mill ", "> <@a:b> x\n", "0.1, ", "b. ",
+        "a\u0301\u0302\u0303", "\u202e\u2066", "\x00", "\ud800", "<b>", "<blockquote>", "&amp;",
+        "&#", "AB12 CDE ", "A B 1 2 C D E ", "m1sper ", "\u200bmisper", "\U000e0041", "\ufdfa",
+        "1/", "/", ".", "he said the suspect ", "07700 900 ", "the old mill ", "> <@a:b> x\n",
+        "0.1, ", "b. ",
     ],
 )  # fmt: skip
 def test_64_kib_of_anything_get_a_verdict(part: str, piece: str) -> None:

@@ -68,6 +68,48 @@ def test_what_is_wrong_with_a_rule_is_said_with_its_line(old: str, new: str, wor
     assert words in complaint(RULE.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [
+        ("file_names: []", "rules/a.yaml:7: the list is empty"),
+        ("file_names: [the (old) file]", "rules/a.yaml:7: the name 'the (old) file' is not words"),
+        ("file_names: [a%]", "must match this example"),
+        ("phrases: [no/ comment]", "rules/a.yaml:7: there is an empty choice"),
+        ("pattern: 'x{1001}'", "rules/a.yaml:7: RE2 refuses this pattern"),
+        ("pattern: 'caf\u00e9'", "rules/a.yaml:7: a pattern is matched against plain letters"),
+        ("identifier: [mobile]", "rules/a.yaml:7: expected some text"),
+    ],
+)
+def test_what_a_rule_cannot_look_for_is_said_with_its_line(new: str, words: str) -> None:
+    assert words in complaint(RULE.replace("phrases: [misper]", new))
+
+
+def test_a_pattern_that_explodes_is_refused_by_the_real_clock() -> None:
+    # Each place of a text may begin a match, so RE2 needs a new state for nearly every letter.
+    dear = RULE.replace(
+        "phrases: [misper]", "pattern: '(?:misper|(?:a|1)[a1b2 ]{0,998}[cd]{999}q)'"
+    )
+    with pytest.raises(PolicyError, match=r"rules/a\.yaml:9: .* ms for 64 KiB of text"):
+        load(files(dear), clock=time.perf_counter)
+
+
+def test_a_slash_that_takes_two_words_apart_is_warned_of_and_loads() -> None:
+    told: list[str] = []
+    torn = RULE.replace("[misper]", "[misper, nobody/do not/never park]")
+    load(files(torn), warn=told.append)
+    (warning,) = told
+    assert warning.startswith("rules/a.yaml:7: a slash binds tighter than a space")
+    assert "'do-not'" in warning
+    load(files(torn.replace("do not/never", "do-not/never")), warn=told.append)
+    assert len(told) == 1
+
+
+def test_nothing_in_the_shipped_policy_is_warned_of() -> None:
+    told: list[str] = []
+    load(shipped_files(), warn=told.append)
+    assert told == []
+
+
 def test_an_id_given_twice_is_refused() -> None:
     second = RULE.removeprefix("rules:\n")
     assert "rules/a.yaml:11: the rule 'a.rule' is defined twice" in complaint(RULE + second)
