@@ -139,6 +139,10 @@ class Book:
             self.latest = now
         return page
 
+    def forget(self, now: Ms) -> None:
+        """Drop the secrets of epochs that are over, also while nothing is written."""
+        self._sealer.forget(now)
+
     def _not_backwards(self, clock: Ms) -> Ms:
         """When a page is written: a clock that was set back does not take the records with it.
 

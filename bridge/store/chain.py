@@ -17,7 +17,7 @@ import msgspec
 
 from bridge.errors import StoreError
 from bridge.model import Ms
-from bridge.store.file import bring_up_to_date, connect
+from bridge.store.file import bring_up_to_date, connect, is_up_to_date
 from bridge.store.sql import statements
 from bridge.verify.papers import Previous, decode_previous, encode_previous
 
@@ -98,25 +98,28 @@ def begin_next(path: Path, origin: str, previous: Previous, *, carry: bool = Tru
     ledger is next opened. None where there was no file.
 
     Raises:
-        StoreError: the disk does not take it.
+        StoreError: the disk does not take it, or somebody reads the old log just now.
     """
     fresh = _fresh(path)
-    for leftover in (fresh, *(fresh.with_name(fresh.name + end) for end in ("-wal", "-shm"))):
+    for leftover in (fresh, *_beside(fresh)):
         leftover.unlink(missing_ok=True)
-    last = path.with_name(f"{path.stem}.{len(closed(path)) + 1}{path.suffix}")
+    last = path.with_name(f"{path.stem}.{int(origin.rpartition('/')[2]) - 1}{path.suffix}")
+    if last.exists():
+        raise StoreError(f"The log at {path} cannot be closed: there is a file {last} already.")
+    had = path.exists()
     try:
         new = connect(fresh)
         bring_up_to_date(new)
         new.execute(SQL["begun"], (origin, encode_previous(previous)))
-        if path.exists() and carry:
+        if had and carry:
             _carry_over(path, new)
             new.execute(SQL["name_kept"], (last.name,))
             new.execute(SQL["name_disposals"], (last.name,))
+            new.execute(SQL["name_pending"], (last.name,))
         new.execute(SQL["empty_wal"]).fetchall()
         new.close()
     except sqlite3.Error as exc:
         raise StoreError(f"No new log could be begun beside {path}: {exc}.") from None
-    had = path.exists()
     if had:
         path.rename(last)
     finish(path)
@@ -127,27 +130,59 @@ def _fresh(path: Path) -> Path:
     return path.with_name(f"{path.stem}-next{path.suffix}")
 
 
+def _beside(path: Path) -> tuple[Path, Path]:
+    """The files that the database keeps beside its own while it is in use."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
 def _carry_over(path: Path, new: sqlite3.Connection) -> None:
-    """Empty the old file's -wal, so that it can be renamed, and copy its notebook."""
+    """Copy the old file's notebook, when nothing of the old file is left in its -wal.
+
+    A reader in another process keeps it there; what lay in it would not go along.
+    """
     old = connect(path)
-    bring_up_to_date(old)
+    if not is_up_to_date(old):
+        bring_up_to_date(old)
     old.execute(SQL["empty_wal"]).fetchall()
     old.close()
-    for end in ("-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
+    wal, shm = _beside(path)
+    if wal.exists() and wal.stat().st_size:
+        raise StoreError(f"The log {path} is being read by another process; try again later.")
     new.execute(SQL["attach"], (str(path),))
     new.executescript(SQL["carry_over"])
     new.execute(SQL["detach"])
+    wal.unlink(missing_ok=True)
+    shm.unlink(missing_ok=True)
 
 
 def finish(path: Path) -> None:
-    """Finish what `begin_next` had begun when it was cut short."""
+    """Finish what `begin_next` had begun, also when it was cut short.
+
+    What still lies beside a file that is gone would be taken for the new one's: it is put aside.
+    """
     fresh = _fresh(path)
     if path.exists() or not fresh.exists():
         return
+    for one in _beside(path):
+        if one.exists():
+            one.rename(one.with_name(f"{one.name}.of-{len(closed(path))}.lost"))
     fresh.rename(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def newest_before(path: Path) -> Ms | None:
+    """When the newest record of the last closed log was written, if there is one."""
+    for file in reversed(closed(path)):
+        db = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            row = db.execute(SQL["newest_header"]).fetchone()
+            return written(row[0]) if row else None
+        except (sqlite3.Error, msgspec.MsgspecError):
+            return None
+        finally:
+            db.close()
+    return None

@@ -29,6 +29,7 @@ INSERT INTO hold SELECT * FROM old.hold;
 INSERT INTO kept SELECT * FROM old.kept;
 INSERT INTO disposal SELECT * FROM old.disposal;
 INSERT INTO gone SELECT * FROM old.gone;
+INSERT INTO pending SELECT * FROM old.pending;
 COMMIT;
 
 -- name: name_kept
@@ -36,3 +37,9 @@ UPDATE kept SET log = ? WHERE log = '';
 
 -- name: name_disposals
 UPDATE disposal SET log = ? WHERE log = '';
+
+-- name: name_pending
+UPDATE pending SET log = ? WHERE log = '';
+
+-- name: newest_header
+SELECT header FROM record ORDER BY seq DESC LIMIT 1;

@@ -45,7 +45,10 @@ class Logs:
 
     @contextmanager
     def of(self, name: str) -> Iterator[sqlite3.Connection]:
-        """Give the log of that file name to write to; the open one is called by an empty name."""
+        """Give the log of that file name to write to; the open one is called by an empty name.
+
+        A closed log must be there: look with `has` before.
+        """
         if not name:
             yield self.db
             return
@@ -55,6 +58,10 @@ class Logs:
             other.execute(SQL["empty_wal"]).fetchall()
         finally:
             other.close()
+
+    def has(self, name: str) -> bool:
+        """Whether that log is here; somebody may have put a closed one elsewhere."""
+        return not name or self.path.with_name(name).exists()
 
     def names(self) -> list[str]:
         """The names of all logs, the open one first."""
@@ -66,8 +73,8 @@ def follow(
 ) -> None:
     """Draw the consequences of *fact*, which is among the first *size* records.
 
-    In the open log within the transaction that is under way; a body in a closed log is deleted at
-    once. Doing it twice, after a crash, does no harm.
+    All of it within the transaction that is under way. What is to go from a closed log, which is
+    another file, is only written down: `tidy` deletes it when the fact is durable.
     """
     db = logs.db
     match fact:
@@ -77,9 +84,7 @@ def follow(
             db.execute(SQL["add_hold"], (rid, case, reason, by, now))
         case Released(hold=hold):
             db.execute(SQL["release_hold"], (now, hold))
-            for name, seq in db.execute(SQL["released"], (hold,)).fetchall():
-                with logs.of(name) as log:
-                    log.execute(SQL["drop_body"], (seq,))
+            _drop(db, db.execute(SQL["released"], (hold,)).fetchall())
         case Disposed(bucket=bucket, custodian=custodian, kept=kept):
             pairs = [(hold, rid) for hold, rids in kept for rid in rids]
             db.executemany(SQL["add_kept"], pairs)
@@ -91,9 +96,17 @@ def follow(
                     row = (bucket, custodian, now, name, first[0], last[0])
                     db.execute(SQL["add_disposal"], row)
         case Erased(record=record):
+            db.execute(SQL["forget_event"], (record,))
             for name in logs.names():
                 with logs.of(name) as log:
-                    log.execute(SQL["drop_body_of"], (f'"rid":"{record}"',))
+                    found = log.execute(SQL["place_of"], (f'"rid":"{record}"',)).fetchall()
+                _drop(db, [(name, seq) for (seq,) in found])
+
+
+def _drop(db: sqlite3.Connection, places: list[tuple[str, int]]) -> None:
+    """Delete bodies of the open log, and write down all *places* for `tidy`."""
+    db.executemany(SQL["drop_body"], [(seq,) for name, seq in places if not name])
+    db.executemany(SQL["add_pending"], places)
 
 
 def tidy(logs: Logs, now: Ms) -> bool:
@@ -103,7 +116,12 @@ def tidy(logs: Logs, now: Ms) -> bool:
     """
     db = logs.db
     db.execute(SQL["drop_old_waiting"], (now - WAITING_MS,))
-    row = db.execute(SQL["open_disposal"]).fetchone()
+    for name, seq in db.execute(SQL["pending"]).fetchall():
+        if logs.has(name):
+            with logs.of(name) as log:
+                log.execute(SQL["drop_body"], (seq,))
+            db.execute(SQL["settle_pending"], (name, seq))
+    row = _open_disposal(logs)
     if row is None:
         return False
     ordinal, bucket, name, first, end = row
@@ -122,4 +140,10 @@ def tidy(logs: Logs, now: Ms) -> bool:
         db.execute(SQL["forget_events"])
         db.execute(SQL["empty_gone"])
     db.execute(SQL["move_disposal"], (last, int(last >= end), ordinal))
-    return db.execute(SQL["open_disposal"]).fetchone() is not None
+    return _open_disposal(logs) is not None
+
+
+def _open_disposal(logs: Logs) -> tuple[int, str, str, int, int] | None:
+    """The oldest disposal that can go on: its log is here."""
+    rows = logs.db.execute(SQL["open_disposals"]).fetchall()
+    return next((row for row in rows if logs.has(row[2])), None)

@@ -31,8 +31,8 @@ SELECT first FROM bucket WHERE name = ?;
 -- name: size
 SELECT size FROM head;
 
--- name: open_disposal
-SELECT ordinal, bucket, log, next, end FROM disposal WHERE done = 0 ORDER BY ordinal LIMIT 1;
+-- name: open_disposals
+SELECT ordinal, bucket, log, next, end FROM disposal WHERE done = 0 ORDER BY ordinal;
 
 -- name: move_disposal
 UPDATE disposal SET next = ?, done = ? WHERE ordinal = ?;
@@ -43,8 +43,20 @@ SELECT seq, header FROM record WHERE seq >= ? AND seq < ? ORDER BY seq;
 -- name: drop_body
 DELETE FROM body WHERE seq = ?;
 
--- name: drop_body_of
-DELETE FROM body WHERE seq IN (SELECT seq FROM record WHERE instr(header, CAST(? AS BLOB)) > 0);
+-- name: place_of
+SELECT seq FROM record WHERE instr(header, CAST(? AS BLOB)) > 0;
+
+-- name: forget_event
+DELETE FROM event WHERE rid = ?;
+
+-- name: add_pending
+INSERT OR IGNORE INTO pending (log, seq) VALUES (?, ?);
+
+-- name: pending
+SELECT log, seq FROM pending ORDER BY log, seq;
+
+-- name: settle_pending
+DELETE FROM pending WHERE log = ? AND seq = ?;
 
 -- name: note_gone
 INSERT OR IGNORE INTO gone (rid) VALUES (?);

@@ -19,6 +19,8 @@ from bridge.store.sql import statements
 from bridge.verify.headers import Kind
 
 SQL = statements("ledger.sql")
+#: The version that ledger.sql stamps.
+_VERSION = 3
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -61,6 +63,11 @@ def copy(path: Path, target: Path) -> None:
             source.close()
     except sqlite3.Error as exc:
         raise StoreError(f"The ledger {path} was not copied: {exc}.") from None
+
+
+def is_up_to_date(db: sqlite3.Connection) -> bool:
+    """Say whether the file has all tables that this version has."""
+    return bool(db.execute(SQL["version"]).fetchone()[0] >= _VERSION)
 
 
 def bring_up_to_date(db: sqlite3.Connection) -> None:

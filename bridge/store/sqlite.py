@@ -37,6 +37,7 @@ from bridge.store.chain import (
     begun_as,
     finish,
     half_year,
+    newest_before,
     next_origin,
     set_aside,
     written,
@@ -70,6 +71,7 @@ class SqliteStore:
         self._path, self._clock, self._anchor = path, clock, anchor
         self._identity = identity
         self._dead: BridgeError | None = None
+        self._wal_to_empty = False
         self._pending: list[tuple[Sequence[Fact], Cursor | None, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -273,14 +275,17 @@ class SqliteStore:
             raise
 
     def _tidy(self) -> bool:
-        if not self._one("anything_to_tidy", self._clock() - WAITING_MS)[0]:
-            return False
-        self._run("begin")
-        more = disposal.tidy(self._logs, self._clock())
-        self._run("commit")
-        if not more:  # what was deleted still lies in the -wal file
-            self._one("empty_wal")
-        return more
+        self._book.forget(self._clock())
+        if self._one("anything_to_tidy", self._clock() - WAITING_MS)[0]:
+            self._run("begin")
+            more = disposal.tidy(self._logs, self._clock())
+            self._run("commit")
+            self._wal_to_empty = True  # what was deleted still lies there
+            if more:
+                return True
+        if self._wal_to_empty:  # somebody who reads keeps it as it is: then the next time
+            self._wal_to_empty = bool(self._one("empty_wal")[0])
+        return False
 
     def _roll(self) -> bool:
         if (genesis := self._one("genesis")) is None:
@@ -290,12 +295,16 @@ class SqliteStore:
         while self._tidy():
             pass
         note = self._checkpoints.sign()
+        if self._one("empty_wal")[0]:
+            return False  # somebody reads: what lies in the -wal file would not go along
         origin = next_origin(self._book.identity.origin, self._identity.origin)
-        latest = self._book.latest
         self._db.close()
-        begin_next(self._path, origin, Previous(checkpoint=note))
-        self._open()
-        self._book.latest = latest  # so that time does not run back between two logs
+        try:
+            begin_next(self._path, origin, Previous(checkpoint=note))
+        except StoreError:
+            return False  # next time
+        finally:
+            self._open()
         return True
 
     def _keep(self, page: Page) -> None:
@@ -352,7 +361,7 @@ class SqliteStore:
         """When the newest record was written, as it says itself."""
         row = self._one("newest_header")
         try:
-            return written(row[0]) if row else None
+            return written(row[0]) if row else newest_before(self._path)
         except msgspec.MsgspecError:
             raise StoreError(
                 f"The newest record of the ledger {self._path} is damaged. Run 'bluelamp ledger "

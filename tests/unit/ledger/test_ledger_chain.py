@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,7 @@ async def test_a_disposal_reaches_the_closed_logs_and_a_hold_keeps_what_is_in_th
 
     assert (there()[a], there()[b]) == (False, True)
     await store.append([Released(hold=hold, reason="closed", by="dsu")])
+    await store.tidy()
     assert not there()[b]
     await store.close()
 
@@ -169,6 +171,7 @@ async def test_one_record_of_a_closed_log_can_be_erased(tmp_path: Path) -> None:
     store, _ = await two_logs(tmp_path)
     b = await rid_of(store, "$b")
     await store.append([Erased(record=b, orders=b"{}")])
+    await store.tidy()
     gone = [h["rid"] for h in heads(tmp_path / "ledger.1.db") if not h["there"]]
     assert gone == [b]
     await store.close()
@@ -252,3 +255,121 @@ async def test_without_a_checkpoint_from_elsewhere_nobody_can_say_what_was_lost(
     for notes in ([], ["other.example/bluelamp\n9\nAAAA\n\n"], ["x"]):
         with pytest.raises(StoreError, match="--checkpoint"):
             recover(tmp_path / "ledger.db", identity(PSD), notes, "")
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """Somebody who reads the file, and keeps at it."""
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    db.execute("BEGIN")
+    db.execute("SELECT count(*) FROM record").fetchone()
+    return db
+
+
+async def test_a_log_that_somebody_reads_is_closed_later_and_loses_nothing(tmp_path: Path) -> None:
+    clock = Hands()
+    store = open_store(tmp_path, clock)
+    await store.append([seen("$a")])
+    reader = reading(tmp_path / "ledger.db")
+    await store.append([seen(f"$b{n}") for n in range(50)])
+    before = (await store.head()).size
+    clock.at = JULY
+    assert not await store.roll()
+    await store.append([Noted(text="goes on meanwhile")])
+    reader.close()
+    assert await store.roll()
+    size = len(heads(tmp_path / "ledger.1.db"))
+    assert size > before
+    await store.close()
+    await open_store(tmp_path, clock).close()
+
+
+async def test_a_closed_log_that_was_put_elsewhere_is_not_written_over(tmp_path: Path) -> None:
+    store, clock = await two_logs(tmp_path)
+    await store.append([Noted(text="the second log")])
+    (tmp_path / "ledger.1.db").rename(tmp_path / "elsewhere.db")
+    clock.at = Ms(JULY + 190 * 86_400_000)
+    assert await store.roll()
+    await store.close()
+    assert chain.closed(tmp_path / "ledger.db") == [tmp_path / "ledger.2.db"]
+
+
+async def test_what_is_to_go_from_a_log_that_is_elsewhere_waits_for_it(tmp_path: Path) -> None:
+    store, _ = await two_logs(tmp_path)
+    hold = new_rid()
+    b = await rid_of(store, "$b")
+    await store.append([Held(rid=hold, scope="room:x", case="", reason="r", by="dsu")])
+    fact = Disposed(
+        bucket="social-2026-11", custodian="psd", attestation=b"{}", kept=((hold, (b,)),)
+    )
+    await store.append([fact])
+    path = tmp_path / "ledger.1.db"
+    path.rename(tmp_path / "elsewhere.db")
+    assert not await store.tidy()
+    assert not path.exists()
+    (tmp_path / "elsewhere.db").rename(path)
+    while await store.tidy():
+        pass
+    assert [h["rid"] for h in heads(path) if h["there"] and h["kind"] == "message"] == [b]
+    await store.close()
+
+
+@pytest.mark.parametrize("act", ["release", "erase"])
+async def test_nothing_goes_from_a_closed_log_before_its_reason_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    store, _ = await two_logs(tmp_path)
+    hold = new_rid()
+    b = await rid_of(store, "$b")
+    await store.append([Held(rid=hold, scope="room:x", case="", reason="r", by="dsu")])
+    kept = ((hold, (b,)),)
+    await store.append(
+        [Disposed(bucket="social-2026-11", custodian="psd", attestation=b"{}", kept=kept)]
+    )
+    while await store.tidy():
+        pass
+    run = store._run
+
+    def full(name: str, *values: object) -> None:
+        if name == "commit":
+            raise sqlite3.OperationalError("disk I/O error")
+        run(name, *values)
+
+    monkeypatch.setattr(store, "_run", full)
+    facts = {
+        "release": Released(hold=hold, reason="closed", by="dsu"),
+        "erase": Erased(record=b, orders=b"{}"),
+    }
+    with pytest.raises(StoreError):
+        await store.append([facts[act]])
+    there = {h["rid"]: h["there"] for h in heads(tmp_path / "ledger.1.db")}
+    assert there[b]
+    await store.close()
+
+
+async def test_what_lay_beside_a_file_that_is_gone_is_not_taken_for_the_new_ones(
+    tmp_path: Path,
+) -> None:
+    clock = await rolled_back(tmp_path)
+    path = tmp_path / "ledger.db"
+    store = sqlite3.connect(path)
+    store.execute("CREATE TABLE leftover (x)")
+    wal = path.with_name("ledger.db-wal").read_bytes()
+    store.close()
+    path.unlink()
+    path.with_name("ledger.db-wal").write_bytes(wal)
+    mend(tmp_path)
+    again = open_store(tmp_path, clock)
+    await again.append([Noted(text="on")])
+    await again.close()
+    assert genesis(path)["origin"] == f"{ORIGIN}/2"
+
+
+async def test_time_does_not_run_back_into_a_new_log(tmp_path: Path) -> None:
+    store, clock = await two_logs(tmp_path)
+    await store.close()
+    clock.at = NOON
+    store = open_store(tmp_path, clock)
+    await store.append([Noted(text="first")])
+    await store.close()
+    newest = max(int(str(h["t"])) for h in heads(tmp_path / "ledger.1.db"))
+    assert all(int(str(h["t"])) >= newest for h in heads(tmp_path / "ledger.db"))
