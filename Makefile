@@ -5,7 +5,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test foreign accept bench bench-latency bench-throughput bench-ledger torture lint format lock clean
+.PHONY: help demo test foreign accept bench bench-latency bench-throughput bench-ledger bench-detect torture lint format lock clean
 
 help:
 	@echo "make demo    a homeserver, six officers, a supervisor and the bot play a shift"
@@ -30,7 +30,7 @@ tests/foreign/node_modules/.package-lock.json: tests/foreign/package-lock.json $
 	@$(BIN)/npm ci --prefix tests/foreign
 	@touch $@
 
-bench: bench-latency bench-throughput bench-ledger
+bench: bench-latency bench-throughput bench-ledger bench-detect
 
 bench-latency: $(VENV)/ready
 	@$(BIN)/python -m benchmarks.latency $(ARGS)
@@ -40,6 +40,9 @@ bench-throughput: $(VENV)/ready
 
 bench-ledger: $(VENV)/ready
 	@$(BIN)/python -m benchmarks.ledger $(ARGS)
+
+bench-detect: $(VENV)/ready
+	@$(BIN)/python -m benchmarks.detect $(ARGS)
 
 torture: $(VENV)/ready
 	@$(BIN)/python -m pytest -m torture $(ARGS)

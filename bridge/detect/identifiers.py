@@ -65,11 +65,11 @@ def vrm_current(text: str, ages: AgeRange) -> bool:
 _SHORT_WORDS = frozenset({
     "all", "and", "any", "are", "bar", "bus", "but", "buy", "can", "car", "cos", "day", "did",
     "due", "eta", "exc", "far", "fae", "for", "fri", "get", "got", "had", "has", "her", "his",
-    "how", "hrs", "hub", "jct", "jam", "kph", "lad", "let", "lot", "man", "may", "men", "mon",
-    "mph", "mum", "not", "now", "nov", "new", "old", "one", "our", "out", "own", "pal", "per",
-    "pls", "pub", "put", "ran", "sat", "say", "see", "set", "she", "sun", "tea", "ten", "the",
-    "thu", "too", "top", "try", "tue", "two", "use", "van", "via", "was", "way", "wed", "wee",
-    "who", "why", "wks", "yes", "yet", "you", "yrs",
+    "how", "hrs", "hub", "jct", "jam", "kph", "lad", "let", "lot", "man", "may", "men", "min",
+    "mon", "mph", "mum", "not", "now", "nov", "new", "old", "one", "our", "out", "own", "pal",
+    "per", "pls", "pub", "put", "ran", "sat", "say", "see", "set", "she", "sun", "tea", "ten",
+    "the", "thu", "too", "top", "try", "tue", "two", "use", "van", "via", "was", "way", "wed",
+    "wee", "who", "why", "wks", "yes", "yet", "you", "yrs",
 })  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def no_registration(raw: str) -> bool:
     first, last = compact[:2], compact[-3:]
     if first in _TWO_LETTERS and last in _MONTHS:
         return True
-    if last not in _SHORT_WORDS | _MONTHS and last not in {"pad", "per", "men"}:
+    if last not in _SHORT_WORDS | _MONTHS and last not in {"pad", "ish", "ppl"}:
         return False
     letters = [ch for ch in raw if ch.isalpha()]
     if all(ch.isupper() for ch in letters):

@@ -5,6 +5,7 @@ Never weighs a rule against others: an example matches if its rule sees anything
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,10 +48,21 @@ def _rules_that_see(policy: Policy, text: str) -> set[str]:
 
 
 _SIZE = 65_536
-_SLOW_TEXTS = tuple(
-    (part * (_SIZE // len(part) + 1))[:_SIZE].encode("ascii")
-    for part in ("a", "1", "a1 ", "ab12 cd", "in the log 1 of 2 ", "0 7 7 / ")
-)
+
+
+def _jumble(signs: str) -> bytes:
+    """Put *signs* in an order without a rhythm: what makes RE2 build one state after another."""
+    # The same each time, or a policy would load today and not tomorrow.
+    jumbled = hashlib.shake_256(signs.encode()).digest(_SIZE)
+    return bytes(ord(signs[byte % len(signs)]) for byte in jumbled)
+
+
+_SLOW_TEXTS = (
+    *((part * (_SIZE // len(part) + 1))[:_SIZE].encode("ascii")
+      for part in ("a", "1", "a1 ", "ab12 cd", "in the log 1 of 2 ", "0 7 7 / ")),
+    _jumble("ab1 "),
+    _jumble("abcdehilnorst 0127"),
+)  # fmt: skip
 
 
 def probe_costs(

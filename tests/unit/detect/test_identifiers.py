@@ -105,6 +105,55 @@ def test_a_distance_is_no_street() -> None:
     assert not ids.street("10 minutes down the road", AGES)
 
 
+@pytest.mark.parametrize(
+    "typed", ["on30nov", "by12jun", "by12 JUN", "in20 min", "be in 20 min", "MG11 pad", "at10 the"]
+)
+def test_ordinary_words_are_no_registration(typed: str) -> None:
+    assert ids.no_registration(typed)
+
+
+@pytest.mark.parametrize("typed", ["AB12 CDE", "ab12cde", "BY12 VAN", "LK28 MAN", "ab12car"])
+def test_a_registration_that_ends_like_a_word_stays_one(typed: str) -> None:
+    assert not ids.no_registration(typed)
+
+
+def test_an_international_account_number_is_checked() -> None:
+    assert ids.iban("gb82 west 1234 5698 7654 32", AGES)
+    assert not ids.iban("gb82 west 1234 5698 7654 33", AGES)
+
+
+@pytest.mark.parametrize("typed", ["192.168.1.1", "10.0.4.17", "172.20.0.1", "127.0.0.1"])
+def test_an_address_of_a_network_at_home_leads_to_nobody(typed: str) -> None:
+    assert ids.own_network(typed)
+    assert not ids.own_network("203.0.113.9")
+    assert not ids.own_network("172.32.0.1")
+
+
+def test_a_word_before_a_number_is_no_grid_reference() -> None:
+    assert ids.no_grid("no 4010232137")
+    assert ids.no_grid("so 123 456")
+    assert not ids.no_grid("NO 401 232")
+    assert not ids.no_grid("ta 923 146")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["dob 300695", "born 19th may 1979", "dob 4/9/11", "b. 7-8-84", "date of birth 30061995"],
+)
+def test_a_date_of_birth_is_read_in_many_spellings(text: str) -> None:
+    assert ids.date_of_birth(text, AGES)
+
+
+@pytest.mark.parametrize("text", ["dob 990695", "dob 30/13/95", "born 45 may 1979"])
+def test_what_is_no_day_fails(text: str) -> None:
+    assert not ids.date_of_birth(text, AGES)
+
+
+def test_west_of_greenwich_is_below_zero() -> None:
+    assert ids.uk_position("n53.8008 w6.5491", AGES)
+    assert not ids.uk_position("n53.8008 e6.5491", AGES)
+
+
 @given(st.sampled_from(sorted(SHAPES)), st.data())
 def test_no_check_fails_on_anything_its_shape_lets_through(name: str, data: st.DataObject) -> None:
     shape = SHAPES[name]
@@ -113,3 +162,5 @@ def test_no_check_fails_on_anything_its_shape_lets_through(name: str, data: st.D
     )
     if shape.check is not None:
         assert shape.check(text, AGES) in {True, False}
+    if shape.ordinary is not None:
+        assert shape.ordinary(text) in {True, False}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.detect.phrases import compiled, phrase_pattern
+from bridge.detect.phrases import compiled, name_pattern, phrase_pattern, spans, torn_apart
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,41 @@ def test_a_pattern_that_is_not_linear_or_not_one_is_refused(pattern: str) -> Non
 def test_a_pattern_that_matches_nothing_at_all_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="empty text"):
         compiled(pattern)
+
+
+@pytest.mark.parametrize(
+    "name", ["custody photo.jpg", "custodyphoto2.jpeg", "my custody-photo (3).png", "bwv 0231.mp4"]
+)
+def test_words_are_found_in_the_names_of_files(name: str) -> None:
+    assert compiled(name_pattern(["custody photo", "bwv"])).search(name.encode()) is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["custody photo", "custody photos.jpgs", "acustody photo.jpg", "custody\nphoto.jpg"]
+)
+def test_what_is_no_such_name_is_not(name: str) -> None:
+    assert compiled(name_pattern(["custody photo", "bwv"])).search(name.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("phrase", "pair"),
+    [
+        ("dont/do not/nobody park", "do not"),
+        ("ran/made off/away", "made off"),
+        ("in the bin/block", None),
+        ("do not park", None),
+        ("do-not/never park", None),
+        ("nick/lift him/her", None),
+    ],
+)
+def test_a_slash_that_takes_a_pair_apart_is_seen(phrase: str, pair: str | None) -> None:
+    assert torn_apart(phrase) == pair
+
+
+def test_places_are_those_that_the_library_finds() -> None:
+    expression = compiled("a+b?|c")
+    data = b"aab c xx aaa b cc"
+    theirs = [match.span() for match in expression.finditer(data)]
+    assert spans(expression, data, 40) == theirs
+    assert spans(expression, data, 2) == theirs[:2]
+    assert spans(expression, b"", 2) == []

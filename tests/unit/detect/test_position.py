@@ -25,7 +25,7 @@ def picture(
 ) -> bytes:
     exif = Image.Exif()
     exif[0x010F] = "A maker of telephones"
-    place = {1: refs[0], 3: refs[1]}
+    place: dict[int, object] = {1: refs[0], 3: refs[1]}
     if latitude is not None:
         place[2] = tuple(Fraction(part).limit_denominator(1000) for part in latitude)
     if longitude is not None:
@@ -37,9 +37,10 @@ def picture(
 
 
 def test_a_position_is_read() -> None:
-    assert position_of(picture()) == Position(
-        latitude=pytest.approx(53.801, abs=1e-5), longitude=pytest.approx(-1.54917, abs=1e-4)
-    )
+    found = position_of(picture())
+    assert found is not None
+    assert found.latitude == pytest.approx(53.801, abs=1e-5)
+    assert found.longitude == pytest.approx(-1.54917, abs=1e-4)
 
 
 @given(

@@ -86,9 +86,7 @@ def test_what_a_rule_cannot_look_for_is_said_with_its_line(new: str, words: str)
 
 def test_a_pattern_that_explodes_is_refused_by_the_real_clock() -> None:
     # Each place of a text may begin a match, so RE2 needs a new state for nearly every letter.
-    dear = RULE.replace(
-        "phrases: [misper]", "pattern: '(?:misper|(?:a|1)[a1b2 ]{0,998}[cd]{999}q)'"
-    )
+    dear = RULE.replace("phrases: [misper]", "pattern: '(?:misper|[a1][ab1 ]{300}q)'")
     with pytest.raises(PolicyError, match=r"rules/a\.yaml:9: .* ms for 64 KiB of text"):
         load(files(dear), clock=time.perf_counter)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import os
@@ -204,6 +205,31 @@ def test_real_text_messages_are_left_alone() -> None:
     found = measure(shipped(), corpus, clock=time.perf_counter)
     (bound,) = gate(found, "social.nudge_per_1000<=1")
     assert bound.holds, (bound.value, [corpus[int(i)].text for i in found.false_positives[:9]])
+
+
+def test_counter_speech_and_quotations_are_seldom_referred() -> None:
+    """HateCheck, by functionality; what people say about hateful words is not hateful."""
+    rows = list(csv.DictReader(shared("data/hatecheck.csv").read_text("utf-8").splitlines()))
+    corpus = [
+        Labelled(
+            id=str(at),
+            text=row["test_case"],
+            label=Label.CONCERN if row["label_gold"] == "hateful" else Label.SOCIAL,
+            tags=(row["functionality"],),
+        )
+        for at, row in enumerate(rows)
+    ]
+    judged_ones = measure(shipped(), corpus, clock=time.perf_counter).judged
+    shares = {
+        what: sum(one.referred for one in ones) / len(ones)
+        for what in {one.tags[0] for one in judged_ones}
+        for ones in [[one for one in judged_ones if what in one.tags]]
+    }
+    assert shares["counter_quote_nh"] <= 0.02
+    assert shares["counter_ref_nh"] <= 0.20
+    assert max(shares["ident_neutral_nh"], shares["ident_pos_nh"]) <= 0.01
+    assert max(shares[f"target_{what}_nh"] for what in ("obj", "indiv", "group")) <= 0.02
+    assert min(shares["slur_h"], shares["derog_dehum_h"]) >= 0.55
 
 
 def test_the_development_set_stays_within_bounds() -> None:
