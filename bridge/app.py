@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -378,6 +379,21 @@ def _note_change(store: Store, noting: set[asyncio.Task[None]], said: str) -> No
     task.add_done_callback(noting.discard)
 
 
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel *tasks* until they have ended; what they raise is for whoever asked for it.
+
+    Once is not enough: a cancellation that meets a request's timeout comes out as the timeout.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=1.0)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # or asyncio would tell the log of it, words and all
+
+
 async def _until_stopped(*duties: object) -> None:
     """Run *duties* until one fails (raise its error) or a signal asks us to stop."""
     stop = asyncio.Event()
@@ -391,9 +407,7 @@ async def _until_stopped(*duties: object) -> None:
         for task in done - {stopped}:
             task.result()
     finally:
-        for task in (stopped, *tasks):
-            task.cancel()
-        await asyncio.gather(stopped, *tasks, return_exceptions=True)
+        await end(stopped, *tasks)
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(ValueError):
                 loop.remove_signal_handler(number)

@@ -6,6 +6,8 @@ Never prints a traceback.
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +40,15 @@ def config_path(context: typer.Context, own: Path | None) -> Path:
 def configuration(context: typer.Context, own: Path | None) -> Config:
     """Load the configuration that the command line names."""
     return load_config(config_path(context, own))
+
+
+def who() -> str:
+    """Name the account that runs this command: the system's word, not the environment's."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"account {number}"
 
 
 @contextlib.contextmanager

@@ -14,16 +14,33 @@ import typer
 from bridge import app
 from bridge.cli.common import ConfigOption, configuration, out, watching
 from bridge.cli.keys import PassphraseOption, ShareOption, VaultOption, open_one
-from bridge.cli.releases import ReleaseOption, SessionOption, read_releases
+from bridge.cli.releases import (
+    CheckpointOption,
+    ReleaseOption,
+    SessionOption,
+    read_checkpoints,
+    read_releases,
+)
 from bridge.config import Config, read_text
 from bridge.errors import ConfigError, UsageError
 from bridge.ledger.holding import Ground, attest
 from bridge.ledger.keys import Custodian
 from bridge.model import Ms
-from bridge.records.custody import Granted, LedgerCopy, Progress, Saving, names_of, newest_origin
-from bridge.records.retention import DueFile
+from bridge.records.custody import (
+    Granted,
+    LedgerCopy,
+    Progress,
+    Saving,
+    is_reviewer,
+    newest_origin,
+    refuse_stale,
+    refuse_strangers,
+)
+from bridge.records.retention import DueFile, refuse_lasting
 from bridge.records.safe import Safe
 from bridge.secret import write_secret
+from bridge.verify import Unsound
+from bridge.verify.notes import unverified
 from bridge.verify.papers import Order, Paper
 
 _HOLD = "hold/"
@@ -38,12 +55,16 @@ class _Sources:
 
     due: DueFile | None
     config: Config | None
+    #: Checkpoints that were kept elsewhere, each with where it comes from.
+    notes: Sequence[tuple[str, str]] = ()
 
     def copy(self, now: Ms, progress: Progress) -> LedgerCopy | None:
         """The copy of the ledger, which verifies itself when it is used; None without one."""
         if self.config is None:
             return None
-        notes = [("the file of what is due", self.due.checkpoint)] if self.due else []
+        notes = [*self.notes]
+        if self.due is not None:
+            notes.append(("the file of what is due", self.due.checkpoint))
         return LedgerCopy(config=self.config, now=now, notes=notes, progress=progress)
 
 
@@ -69,6 +90,7 @@ def destroy(
     ledger: Annotated[
         Path | None, typer.Option(help="A copy of the ledger, to save what is held.")
     ] = None,
+    checkpoint: CheckpointOption = None,
     release: ReleaseOption = None,
     session: SessionOption = None,
     passphrase_file: PassphraseOption = None,
@@ -78,7 +100,10 @@ def destroy(
     sources = _Sources(
         due=_read_due(due) if due else None,
         config=replace(configuration(context, config), ledger=ledger) if ledger else None,
+        notes=read_checkpoints(checkpoint),
     )
+    if sources.notes and sources.config is None:
+        raise UsageError("A checkpoint is held against a copy of the ledger: give --ledger COPY.")
     names = _named(key or [], sources)
     safe = open_one(vault, share, passphrase_file)
     buckets = [name for name in names if not name.startswith(_HOLD)]
@@ -94,7 +119,7 @@ def destroy(
     with watching("verifying") as progress:
         copy = sources.copy(now, progress)
         _check_released(safe.custodian, holds, copy)
-        saving = _saving(safe.custodian, left, sources.due, copy, granted)
+        saving = _saving(safe.custodian, left, sources.due, copy, granted, now)
     _show_plan(safe.custodian, left, holds, saving)
     if left or holds:
         if not yes:
@@ -166,19 +191,25 @@ def _saving(
     due: DueFile | None,
     copy: LedgerCopy | None,
     granted: Granted,
+    now: Ms,
 ) -> Saving:
     """Gather what must be saved of *buckets*."""
-    if copy is not None and buckets and custodian.name in names_of(copy.config):
+    if not buckets:
+        return Saving(ground=Ground(origin="", checkpoint="", at=now), saved={})
+    if copy is not None:
+        if is_reviewer(copy.config, custodian):
+            return Saving(ground=copy.ground(), saved={})
         return copy.gather(custodian, buckets, granted)
-    if copy is None and due is not None and due.holds and buckets:
+    if due is None:
+        raise UsageError("Give --due FILE of the host's 'bluelamp retention due', or --ledger.")
+    if due.holds:
         raise UsageError(
             f"{len(due.holds)} holds are active. Give a copy of the ledger with --ledger, so that "
             "what they cover can be saved first."
         )
-    # No holds, or reviewers, with whose keys nothing is saved.
-    origin = newest_origin(copy.config) if copy else due.origin if due else ""
-    checkpoint = due.checkpoint if due else ""
-    return Saving(ground=Ground(origin=origin, checkpoint=checkpoint, at=app.now()), saved={})
+    refuse_stale(Ms(due.seen), now, "the file of what is due")
+    ground = Ground(origin=due.origin, checkpoint=due.checkpoint, at=now)
+    return Saving(ground=ground, saved={})
 
 
 def _show_plan(
@@ -197,11 +228,17 @@ def _show_plan(
 
 def _read_due(path: Path) -> DueFile:
     try:
-        return msgspec.json.decode(read_text(path, "the file of what is due"), type=DueFile)
+        due = msgspec.json.decode(read_text(path, "the file of what is due"), type=DueFile)
+        point = unverified(due.checkpoint)
     except msgspec.MsgspecError:
         raise ConfigError(
             str(path), None, "this is not a file of 'bluelamp retention due'"
         ) from None
+    except Unsound as exc:
+        raise ConfigError(str(path), None, f"its checkpoint is none: {exc}") from None
+    if point.origin != due.origin:
+        raise ConfigError(str(path), None, f"its checkpoint is of {point.origin}, not of its log")
+    return due
 
 
 def _write(path: Path, papers: object) -> None:
@@ -225,8 +262,9 @@ def order_erase(
     if not reason.strip():
         raise UsageError("Say why with --reason: it becomes part of the record.")
     custodian = open_one(vault, share, passphrase_file).custodian
-    if custodian.name not in names_of(loaded):
-        raise UsageError(f"{custodian.name} is no custodian of {loaded.origin}.")
+    refuse_strangers(loaded, custodian)
+    if loaded.ledger.exists():
+        refuse_lasting(loaded, rid)
     order = Order(
         custodian=custodian.name,
         origin=newest_origin(loaded),

@@ -29,6 +29,7 @@ from bridge.errors import ConfigError, UsageError
 from bridge.records.reading import Proven, halves_of, prove_record
 from bridge.records.safe import Safe
 from bridge.secret import write_secret
+from bridge.verify import Unsound
 from bridge.verify.headers import PLAIN
 from bridge.verify.notes import Cosigner, Verifier
 from bridge.verify.pack import Shown, check_pack, make_pack
@@ -114,7 +115,15 @@ def verify_pack(
     except OSError as exc:
         raise ConfigError(str(pack), None, f"the pack cannot be read: {exc.strerror}") from None
     shown = check_pack(raw, verifier=known, witnesses=named)
+    if missing := sorted({one.name for one in named} - shown.witnessed.keys()):
+        raise Unsound(f"{', '.join(missing)} has not signed the checkpoint in this pack")
     _show(shown)
+    if not named:
+        err.print(
+            "Nobody but the ledger itself vouches for when this was written: give the key of a "
+            "witness with --witness.",
+            style="yellow",
+        )
     if content is not None:
         if shown.content is None:
             raise UsageError("This pack does not show the content.")

@@ -109,8 +109,9 @@ def _show(report: Report, config: Config) -> None:
         out.print(f"Look into this: {line}.", style="yellow", markup=False)
     if report.unwitnessed_tail:
         out.print(
-            f"The last {report.unwitnessed_tail} records ({report.unwitnessed_age_ms // 1000} s) "
-            "are in no checkpoint that is kept elsewhere.",
+            f"{report.unwitnessed_tail} records, the oldest written "
+            f"{report.unwitnessed_age_ms // 1000} s ago, are in no checkpoint that is kept "
+            "elsewhere.",
             style="yellow",
         )
     if report.outside == 0:
@@ -119,9 +120,9 @@ def _show(report: Report, config: Config) -> None:
             "just like this.",
             style="yellow",
         )
-    else:
+    if report.anchors:
         out.print(
-            "Held against the anchor on this host. Whoever owns this host could have changed "
+            "It agrees with the anchor on this host. Whoever owns this host could have changed "
             "both: keep checkpoints on another one and give them with --checkpoint.",
             style="dim",
         )
@@ -135,7 +136,9 @@ def _more(report: Report) -> Iterator[str]:
         yield "No identities were pinned: the custodians are those that the genesis names."
     for one in report.before:
         yield f"It goes on from {one.origin} at {one.size} records." + (
-            f" Lost: records {one.lost[0]} to {one.lost[1] - 1} ({one.reason})." if one.lost else ""
+            f" Lost: records {one.lost[0]} to {one.lost[1] - 1} ({one.reason})."
+            if one.lost and one.lost[0] < one.lost[1]
+            else ""
         )
     if report.cosigned:
         yield (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import getpass
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import typer
 from rich.table import Table
 
 from bridge import app
-from bridge.cli.common import ConfigOption, configuration, err, out, watching
+from bridge.cli.common import ConfigOption, configuration, err, out, watching, who
 from bridge.cli.keys import (
     PassphraseOption,
     PassphrasesOption,
@@ -27,10 +26,12 @@ from bridge.cli.keys import (
     open_safes,
 )
 from bridge.cli.releases import (
+    CheckpointOption,
     ReleaseOption,
     SessionOption,
     load_release,
     load_session,
+    read_checkpoints,
     session_name,
 )
 from bridge.config import Config, read_text
@@ -225,7 +226,7 @@ def record_look(config: Config, asked: Asked, means: Means) -> Rid:
     """Have a look on record, durably, before it is taken; return its name there."""
     look = Viewed(
         rid=new_rid(),
-        who=getpass.getuser(),
+        who=who(),
         role=means.role,
         scope=asked.text,
         purpose=asked.purpose,
@@ -271,7 +272,7 @@ def request_records(
     made = Request(
         rid=new_rid(),
         origin=loaded.origin,
-        who=getpass.getuser(),
+        who=who(),
         scope=asked.text,
         purpose=asked.purpose,
         case=asked.case,
@@ -305,6 +306,7 @@ def release_records(
     output: Annotated[Path, typer.Option("--out", "-o", help="Where to write the answer.")],
     config: ConfigOption = None,
     passphrase_file: PassphraseOption = None,
+    checkpoint: CheckpointOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before releasing.")] = False,
 ) -> None:
     """Release this custodian's halves of what somebody asked for. It is recorded first."""
@@ -313,7 +315,9 @@ def release_records(
     scope = scope_of(loaded, asked.scope)
     custodian = open_one(vault, share, passphrase_file).custodian
     with watching("verifying") as progress:
-        copy = LedgerCopy(config=loaded, now=app.now(), progress=progress)
+        copy = LedgerCopy(
+            config=loaded, now=app.now(), notes=read_checkpoints(checkpoint), progress=progress
+        )
         halves = copy.releasable(custodian, scope)
     for name, value in (("who", asked.who), ("scope", asked.scope), ("purpose", asked.purpose),
                         ("case", asked.case or "none"), ("asked", _when(loaded, Ms(asked.made))),
@@ -323,7 +327,7 @@ def release_records(
         raise UsageError("There is nothing of this scope that could be released.")
     if not yes:
         typer.confirm(f"Release {len(halves)} records to {asked.who}?", abort=True)
-    by = f"{getpass.getuser()}, custodian {custodian.name}"
+    by = f"{who()}, custodian {custodian.name}"
     grant = Granted(
         rid=new_rid(), request=Rid(asked.rid), by=by, scope=asked.scope, count=len(halves)
     )
@@ -362,7 +366,7 @@ def examine(
         raise UsageError(f"There is no look in an emergency {view!r} on record.")
     if known[view].examined:
         raise UsageError(f"The look {view} was examined already.")
-    fact = Examined(view=Rid(view), by=getpass.getuser(), finding=finding)
+    fact = Examined(view=Rid(view), by=who(), finding=finding)
     asyncio.run(consult.record(loaded, [fact], app.now))
     out.print(f"The examination of {view} is on record.")
 

@@ -25,6 +25,19 @@ SessionOption = Annotated[
     typer.Option(help="The request's private key; looked for beside the release if not given."),
 ]
 
+CheckpointOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoint", help="A checkpoint that was kept elsewhere; repeatable.",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
+def read_checkpoints(paths: Sequence[Path] | None) -> list[tuple[str, str]]:
+    """Read checkpoints that the copy must contain, each with where it comes from."""
+    return [(str(path), read_text(path, "the checkpoint")) for path in paths or ()]
+
 
 def session_name(request: str) -> str:
     """What the file with the private half of a request's key is called."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +12,15 @@ from rich.table import Table
 
 from bridge import app
 from bridge.cli.asking import give_order
-from bridge.cli.common import ConfigOption, configuration, err, out
-from bridge.config import Config, load_register
+from bridge.cli.common import ConfigOption, configuration, err, out, who
+from bridge.config import Config
 from bridge.control import Order, Recordable
 from bridge.errors import UsageError
 from bridge.facts import CaseOpened, Held, Released
 from bridge.ledger.record import new_rid
-from bridge.ledger.scope import parse_scope
 from bridge.model import Rid
 from bridge.records import retention
-from bridge.register import person_id, room_id
+from bridge.records.custody import scope_of
 from bridge.store.reader import Case, Hold, SqliteReader
 
 cases = typer.Typer(help="Cases that records are linked to.", no_args_is_help=True)
@@ -45,7 +43,7 @@ def add_case(
     loaded = configuration(context, config)
     if reference in {one.reference for one in _read_cases(loaded)}:
         raise UsageError(f"there is a case {reference} already")
-    _record(loaded, CaseOpened(reference=reference, title=title, by=getpass.getuser()))
+    _record(loaded, CaseOpened(reference=reference, title=title, by=who()))
     out.print(f"Case {reference} is open. Link records to it with 'bluelamp case link'.")
 
 
@@ -93,16 +91,10 @@ def add_hold(
 
 
 def _hold(config: Config, scope: str, *, case: str, reason: str) -> None:
-    register, people, lock = load_register(config)
-    parse_scope(
-        scope,
-        config.zone,
-        room_id=lambda name: room_id(register, lock, name),
-        person_id=lambda name: person_id(people, name),
-    )
+    # Names change hands: what they mean today is what is held.
+    settled = scope_of(config, scope).settled()
     hold = new_rid()
-    by = getpass.getuser()
-    _record(config, Held(rid=hold, scope=scope, case=case, reason=reason, by=by))
+    _record(config, Held(rid=hold, scope=settled, case=case, reason=reason, by=who()))
     out.print(f"Hold {hold} is on record.")
     out.print(
         "It binds the record, not what a room still shows. Custodians save what it covers before "
@@ -141,7 +133,7 @@ def release_hold(
     found = [one.rid for one in active if one.rid.startswith(hold)]
     if len(found) != 1:
         raise UsageError(f"there is no one active hold {hold!r}; see 'bluelamp hold list'")
-    fact = Released(hold=Rid(found[0]), reason=reason, by=getpass.getuser())
+    fact = Released(hold=Rid(found[0]), reason=reason, by=who())
     _record(loaded, fact)
     out.print(
         f"Hold {found[0]} is released. Custodians who saved keys for it destroy them with "
@@ -199,8 +191,7 @@ def run(
     loaded = configuration(context, config)
     now_there = retention.state(loaded)
     papers = retention.read_attestations(attestation)
-    found = [retention.accept(paper, loaded, now_there) for paper in papers]
-    facts = [fact for fact in found if fact is not None]
+    facts = retention.accepted(papers, loaded, now_there, app.now())
     if not facts:
         out.print("This ledger has no records of these buckets: there is nothing to dispose of.")
         return

@@ -6,7 +6,6 @@ Never shares anything with the bot but the protocol: own device, own keys, own s
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+from bridge.app import end
 from bridge.errors import TransportError
 from bridge.matrix.api import quote
 from bridge.matrix.device import open_device
@@ -138,7 +138,5 @@ class Officer:
 
     async def close(self) -> None:
         """Switch the phone off."""
-        self._reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reading
+        await end(self._reading)
         await self.transport.close()

@@ -19,7 +19,9 @@ from bridge.verify.headers import PLAIN, Header, Kind
 
 #: Words whose value is compared with a clear field of the header.
 _CLEAR = {"rule": "rule", "action": "action", "rid": "rid", "kind": "kind", "class": "class"}
-_WORDS = ("room", "person", "from", "to", "hold", *_CLEAR)
+#: What somebody wrote who named things as they were called then; it narrows nothing.
+_SAID = "words"
+_WORDS = ("room", "person", "from", "to", "hold", *_CLEAR, _SAID)
 
 
 class Finder(Protocol):
@@ -46,6 +48,19 @@ class Scope:
     end: int | None = None
     clear: Mapping[str, str]
     hold: str | None = None
+
+    def settled(self) -> str:
+        """Write the scope with ids and absolute times: names and days may come to mean others."""
+        parts = {
+            "room": self.room,
+            "person": self.person,
+            "from": None if self.start is None else _moment(self.start),
+            "to": None if self.end is None else _moment(self.end),
+            "hold": self.hold,
+            **self.clear,
+            _SAID: self.text,
+        }
+        return shlex.join(f"{name}:{value}" for name, value in parts.items() if value is not None)
 
     def needs(self, header: Header) -> bool:
         """Say whether what this epoch record opens may be asked for."""
@@ -103,7 +118,7 @@ def parse_scope(
         if name in got:
             raise UsageError(f"{name}: is given twice in this scope")
         got[name] = value
-    if not got:
+    if not got.keys() - {_SAID}:
         raise UsageError("an empty scope asks for nothing; name a room, person, day, rule or rid")
     room = room_id(got["room"]) if "room" in got else None
     if "room" in got and room is None:
@@ -124,6 +139,11 @@ def parse_scope(
     )
 
 
+def _moment(at: int) -> str:
+    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return (start + datetime.timedelta(milliseconds=at)).isoformat()
+
+
 def _day(text: str, zone: datetime.tzinfo, later: int) -> int:
     """Read a day or a time; a day given as an end is meant whole."""
     try:
@@ -135,4 +155,4 @@ def _day(text: str, zone: datetime.tzinfo, later: int) -> int:
             at = datetime.datetime.combine(day, datetime.time(), zone)
     except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is neither a day (2026-11-22) nor a time") from None
-    return int(at.timestamp() * 1000)
+    return round(at.timestamp() * 1000)

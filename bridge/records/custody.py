@@ -6,9 +6,9 @@ cover.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -21,7 +21,7 @@ from bridge.ledger.scope import Scope, parse_scope
 from bridge.model import Ms, Rid
 from bridge.records.reading import check_ledger, learn, learn_first, logs
 from bridge.register import person_id, room_id
-from bridge.store.chain import closed
+from bridge.store.chain import closed, written
 from bridge.store.reader import SqliteReader
 from bridge.verify.headers import Header, Kind
 from bridge.verify.notes import size_of
@@ -30,6 +30,10 @@ from bridge.verify.steps import Row
 #: Custodian → the halves that they released.
 Granted = Mapping[str, Mapping[Rid, bytes]]
 Progress = Callable[[int, int], None]
+TAG_KEY_BYTES = 32
+#: A ledger that runs has a record every quarter of an hour: who looks at holds looks at a copy
+#: whose newest signed record is no older than this.
+FRESH_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +55,56 @@ def scope_of(config: Config, text: str) -> Scope:
     return parse_scope(
         text,
         config.zone,
-        room_id=functools.partial(room_id, register, lock),
-        person_id=functools.partial(person_id, people),
+        # An id is what it is, whatever the register came to say since.
+        room_id=lambda name: name if _is_id(name, "!") else room_id(register, lock, name),
+        person_id=lambda name: name if _is_id(name, "@") else person_id(people, name),
     )
+
+
+def _is_id(name: str, mark: str) -> bool:
+    return name.startswith(mark) and ":" in name
 
 
 def names_of(config: Config) -> tuple[str, ...]:
     """The custodians whom the ledger is sealed to."""
     return tuple(sorted(one.name for one in config.custodians))
+
+
+def is_reviewer(config: Config, custodian: Custodian) -> bool:
+    """Say whether this vault is that of the reviewers, for whom nothing is ever saved."""
+    return config.reviewers is not None and custodian.public == config.reviewers.identity
+
+
+def refuse_strangers(config: Config, custodian: Custodian) -> None:
+    """Refuse a vault that is not, by name and identity, one that the ledger is sealed to.
+
+    Raises:
+        UsageError: it is another's; nothing may be done with it here.
+    """
+    if not any(
+        (one.name, one.identity) == (custodian.name, custodian.public) for one in config.custodians
+    ):
+        raise UsageError(
+            f"this ledger is not sealed to this vault's {custodian.name}: by name and identity "
+            f"its custodians are those that {config.path} names, "
+            f"{' and '.join(names_of(config))}"
+        )
+
+
+def refuse_stale(seen: Ms, now: Ms, what: str) -> None:
+    """Refuse to destroy anything on the word of what may leave out the newest holds.
+
+    *seen* is when the newest record was written that *what* shows under a signed checkpoint.
+
+    Raises:
+        UsageError: that is too long ago, or the clock here is wrong.
+    """
+    if now - seen > FRESH_MS:
+        hours = (now - seen) // 3_600_000
+        raise UsageError(
+            f"{what} is {hours} hours old, and there may be newer holds: nothing was destroyed. "
+            "Take a new one, not older than a day; if it is new, this machine's clock is wrong"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +140,7 @@ class LedgerCopy:
             UsageError: the ledger is not sealed to this custodian.
         """
         names = names_of(self.config)
-        _refuse_strangers(custodian, names)
+        refuse_strangers(self.config, custodian)
         self.verify()
         own = OwnHalves(self.config.origin, names, custodian)
         found: dict[Rid, bytes] = {}
@@ -118,17 +164,29 @@ class LedgerCopy:
                 sealed to this custodian.
         """
         names = names_of(self.config)
-        _refuse_strangers(custodian, names)
-        self.verify()
-        size, note = _newest(self.config)
+        refuse_strangers(self.config, custodian)
+        ground = self.ground()
+        size = size_of(ground.checkpoint.split("\n", 2)[1])
         holdings = _holdings(self.config, custodian, granted, size)
         own = OwnHalves(self.config.origin, names, custodian)
         gathering = Gathering(own, holdings, buckets)
         if holdings:
             for header, row, _ in _headers(self.config, own):
+                _can_look(custodian, own, header)
                 gathering.look(header, gone=row.body is None)
-        ground = Ground(origin=newest_origin(self.config), checkpoint=note, at=self.now)
         return Saving(ground=ground, saved=gathering.saved)
+
+    def ground(self) -> Ground:
+        """On what something is destroyed: this copy as it verifies, up to its newest checkpoint.
+
+        Raises:
+            LedgerError: the ledger does not verify.
+            UsageError: it has no checkpoint yet, or is older than a day.
+        """
+        self.verify()
+        size, note = _newest(self.config)
+        refuse_stale(_seen(self.config, size), self.now, f"the copy {self.config.ledger}")
+        return Ground(origin=newest_origin(self.config), checkpoint=note, at=self.now)
 
     def is_released(self, hold: str) -> bool:
         """Say whether the release of a hold is on record, under a signed checkpoint.
@@ -166,6 +224,29 @@ def _newest(config: Config) -> tuple[int, str]:
         raise UsageError(f"the ledger {config.ledger} has no checkpoint yet: take a newer copy")
     note = notes[-1][1]
     return size_of(note.split("\n", 2)[1]), note
+
+
+def _seen(config: Config, size: int) -> Ms:
+    """When the last of the first *size* records of the open log was written."""
+    store = SqliteReader(config.ledger)
+    try:
+        return max((written(row.header) for row in islice(store.rows(max(0, size - 1)), 1)),
+                   default=Ms(0))  # fmt: skip
+    finally:
+        store.close()
+
+
+def _can_look(custodian: Custodian, own: OwnHalves, header: Header) -> None:
+    """Refuse a bucket in which nobody could be looked for, though its key is here."""
+    bucket = str(header.get("bucket"))
+    if header["kind"] != Kind.CERTIFICATE or bucket not in custodian.seeds:
+        return
+    key = own.tag_key(bucket)
+    if key is None or len(key) != TAG_KEY_BYTES:
+        raise LedgerError(
+            f"what rooms and people of {bucket} are looked for with does not open with this "
+            "vault, so nobody can tell what holds cover there: nothing was destroyed"
+        )
 
 
 def _holdings(config: Config, custodian: Custodian, granted: Granted, size: int) -> list[Holding]:
@@ -231,11 +312,3 @@ def _headers(
             if learner is not None and needed(header):
                 learn(learner, header, row.body)
             yield header, row, number < count
-
-
-def _refuse_strangers(custodian: Custodian, names: Sequence[str]) -> None:
-    if custodian.name not in names:
-        raise UsageError(
-            f"this ledger is not sealed to {custodian.name}; its custodians are "
-            f"{' and '.join(names)}"
-        )

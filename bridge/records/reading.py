@@ -54,23 +54,23 @@ def check_ledger(  # noqa: PLR0913 - what it is held against, from when, and who
     """
     outside = [(str(path), read_text(path, "the checkpoint")) for path in checkpoints]
     outside += notes
-    if not outside and not _anchored(config) and not config.ledger.exists():
+    anchors = [(f"the anchor {path}", read_text(path, "the anchor")) for path in _anchors(config)]
+    if not outside and not anchors and not config.ledger.exists():
         raise StoreError(f"There is no ledger at {config.ledger} yet. Has the bot run?")
-    outside += [(f"the anchor {path}", read_text(path, "the anchor")) for path in _anchors(config)]
     readers: list[SqliteReader] = []
     try:
         for path in (*closed(config.ledger), config.ledger):
             readers.append(SqliteReader(path))
             readers[-1].snapshot()
         size = sum(one.size() for one in readers)
-        if size == 0 and not outside:
+        if size == 0 and not outside and not anchors:
             raise StoreError(f"There is no ledger at {config.ledger} yet. Has the bot run?")
         return sum_up(
             verify_logs(
                 [
                     (reader.rows(), evidence)
                     for reader, evidence in zip(
-                        readers, _evidence(config, readers, outside, now), strict=True
+                        readers, _evidence(config, readers, outside, anchors, now), strict=True
                     )
                 ],
                 since=None if since is None else read_text(since, "the checkpoint"),
@@ -83,28 +83,40 @@ def check_ledger(  # noqa: PLR0913 - what it is held against, from when, and who
 
 
 def _evidence(
-    config: Config, readers: Sequence[SqliteReader], outside: list[tuple[str, str]], now: Ms
+    config: Config,
+    readers: Sequence[SqliteReader],
+    outside: Sequence[tuple[str, str]],
+    anchors: Sequence[tuple[str, str]],
+    now: Ms,
 ) -> Iterator[Evidence]:
     """Give each log the checkpoints that are of it; such as are of none are the last one's."""
     pinned = _pinned(config)
     origins = [_origin(reader, config.origin) for reader in readers]
     for origin, reader in zip(origins, readers, strict=True):
-        last = reader is readers[-1]
+        others = set(origins) - {origin} if reader is readers[-1] else None
         yield Evidence(
             verifier=pinned and Verifier(origin, _key_then(config, origin, pinned)),
             tiles=reader.tiles(),
             checkpoints=reader.checkpoints(),
-            outside=[
-                (where, note)
-                for where, note in outside
-                for of in [note.partition("\n")[0]]
-                if of == origin or (last and of not in origins)
-            ],
+            outside=_of(origin, others, outside),
+            anchors=_of(origin, others, anchors),
             edge=reader.edge(),
             identities={one.name: one.identity for one in config.custodians},
             now=now,
             witnesses=[one.key for one in config.witnesses],
         )
+
+
+def _of(
+    origin: str, others: set[str] | None, notes: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Choose the checkpoints of one log; of the last one, all that are not of the *others*."""
+    return [
+        (where, note)
+        for where, note in notes
+        for of in [note.partition("\n")[0]]
+        if of == origin or (others is not None and of not in others)
+    ]
 
 
 def _key_then(config: Config, origin: str, now: Verifier) -> bytes:
@@ -137,10 +149,6 @@ def _anchors(config: Config) -> list[Path]:
         for path in config.anchor.parent.glob(f"{config.anchor.name}*")
         if path == config.anchor or path.name.removeprefix(f"{config.anchor.name}.").isdigit()
     )
-
-
-def _anchored(config: Config) -> bool:
-    return config.anchor is not None and config.anchor.exists()
 
 
 def _pinned(config: Config) -> Verifier | None:

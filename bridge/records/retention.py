@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
@@ -14,19 +15,32 @@ import msgspec
 from bridge.config import Config, read_text
 from bridge.errors import ConfigError, UsageError
 from bridge.facts import Disposed, Erased
+from bridge.ledger.record import Record, finish, new_rid
 from bridge.model import Ms, Rid
-from bridge.store.chain import closed, is_log_of
+from bridge.store.chain import closed, is_log_of, written
 from bridge.store.reader import Hold, SqliteReader
 from bridge.verify import Unsound
+from bridge.verify.headers import PLAIN, VERSION, Header, Kind, read_header
 from bridge.verify.papers import Attestation, Certificate, EraseBody, Paper, ShredBody, Signed
+from bridge.verify.report import Evidence, Row
+from bridge.verify.steps import verify_logs
+
+#: The steps of `verify` that are about what custodians sign.
+_CUSTODY_STEPS = frozenset({8, 12})
+#: Kinds that nobody can have erased: without them nobody could tell what was decided, and why.
+_LASTING = (PLAIN - {Kind.REVIEW}) | {
+    Kind.POLICY, Kind.APPROVAL, Kind.HOLD, Kind.RELEASE, Kind.BRAKE, Kind.GAP,
+    Kind.VIEW, Kind.GRANT, Kind.EXAMINATION,
+}  # fmt: skip
 
 
 class DueFile(msgspec.Struct, frozen=True, kw_only=True):
     """What a custodian is handed: which keys to destroy, and for whom some of it must stay."""
 
     origin: str
-    #: The newest signed checkpoint.
+    #: The newest signed checkpoint, and when the last record that it covers was written, ms.
     checkpoint: str
+    seen: int
     buckets: tuple[str, ...]
     #: The rids of the holds that are active.
     holds: tuple[str, ...]
@@ -55,7 +69,9 @@ class State:
     """What a ledger still holds, and why."""
 
     origin: str
+    #: The newest signed checkpoint of the open log, and the time of the last record it covers.
     checkpoint: str
+    seen: Ms
     buckets: tuple[Bucket, ...]
     holds: tuple[Hold, ...]
     certificates: Mapping[str, Sequence[Certificate]] = field(repr=False)
@@ -66,10 +82,20 @@ class State:
         return tuple(hold for hold in self.holds if hold.released is None)
 
     def due(self, now: Ms) -> DueFile:
-        """Return what is due now, as a file for the custodians."""
+        """Return what is due now, as a file for the custodians.
+
+        Raises:
+            UsageError: no checkpoint says yet what holds there are.
+        """
+        if not self.checkpoint:
+            raise UsageError(
+                f"the log {self.origin} has no signed checkpoint yet, which custodians need: make "
+                "one with 'bluelamp ledger checkpoint'"
+            )
         return DueFile(
             origin=self.origin,
             checkpoint=self.checkpoint,
+            seen=self.seen,
             buckets=tuple(bucket.name for bucket in self.buckets if bucket.is_due(now)),
             holds=tuple(hold.rid for hold in self.active),
         )
@@ -106,12 +132,18 @@ def state(config: Config) -> State:
         return State(
             origin=reader.origin(),
             checkpoint=notes[-1][1] if notes else "",
+            seen=_seen(reader, notes[-1][0]) if notes else Ms(0),
             buckets=tuple(sorted(buckets, key=lambda one: (one.expires, one.name))),
             holds=tuple(reader.holds()),
             certificates=opened,
         )
     finally:
         reader.close()
+
+
+def _seen(reader: SqliteReader, size: int) -> Ms:
+    return max((written(row.header) for row in islice(reader.rows(max(0, size - 1)), 1)),
+               default=Ms(0))  # fmt: skip
 
 
 def _certificates(body: bytes) -> list[Certificate]:
@@ -139,8 +171,71 @@ def read_attestations(paths: Iterable[Path]) -> list[Paper]:
     return papers
 
 
+def accepted(
+    papers: Iterable[Paper], config: Config, now_there: State, now: Ms
+) -> tuple[Disposed, ...]:
+    """Check attestations as `verify` will once they are on record, and say what to record.
+
+    Raises:
+        UsageError: one is of another ledger, of a bucket that is not due, or given already.
+        Unsound: one is not signed by a custodian that the configuration pins, or would not verify.
+    """
+    found = [accept(paper, config, now_there) for paper in papers]
+    facts = tuple(fact for fact in found if fact is not None)
+    refuse_unsound(config, facts, now)
+    return facts
+
+
+def refuse_unsound(config: Config, facts: Sequence[Disposed | Erased], now: Ms) -> None:
+    """Refuse facts that `verify` would report (steps 8 and 12) if they were on record from *now*.
+
+    Raises:
+        Unsound: one would be; nothing may be recorded or deleted because of it.
+    """
+    if not facts:
+        return
+    records = [_record(fact, now) for fact in facts]
+    about = {record.rid for record in records}
+    readers = [SqliteReader(path) for path in (*closed(config.ledger), config.ledger)]
+    try:
+        for reader in readers:
+            reader.snapshot()
+        size = readers[-1].size()
+        more = (Row(size + n, one.header, one.body) for n, one in enumerate(records))
+        rows: list[Iterable[Row]] = [reader.rows() for reader in readers]
+        rows[-1] = chain(rows[-1], more)
+        # What the host's own ledger says of itself is all that is asked here.
+        evidence = Evidence(
+            verifier=None,
+            tiles={},
+            checkpoints=(),
+            outside=(),
+            edge=(0, b"", b""),
+            identities={one.name: one.identity for one in config.custodians},
+            now=now,
+        )
+        for report in verify_logs([(each, evidence) for each in rows]):
+            for failure in report.failures:
+                if failure.rid in about and failure.step in _CUSTODY_STEPS:
+                    raise Unsound(f"{failure.what} (step {failure.step}): nothing was recorded")
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def _record(fact: Disposed | Erased, now: Ms) -> Record:
+    """The record that a fact would become."""
+    start: Header = {"v": VERSION, "rid": new_rid(), "t": now}
+    if isinstance(fact, Disposed):
+        made = finish({**start, "kind": Kind.SHRED, "bucket": fact.bucket}, fact.attestation)
+    else:
+        made = finish({**start, "kind": Kind.ERASE, "ref": fact.record}, fact.orders)
+    read_header(made.header)
+    return made
+
+
 def accept(paper: Paper, config: Config, now_there: State) -> Disposed | None:
-    """Check one attestation against everything we know, and say what to record.
+    """Check who signed one attestation, and that it was time; say what to record.
 
     None where it is of a bucket that has no records: then there is nothing to dispose of.
 
@@ -189,6 +284,39 @@ def _signed_by_one(paper: Paper, config: Config) -> Attestation:
     raise last or Unsound("this attestation is by nobody that the configuration names")
 
 
+def refuse_lasting(config: Config, rid: str) -> None:
+    """Refuse to erase what the rest cannot be checked without, and what a hold keeps.
+
+    Raises:
+        UsageError: the record is that, or there is none of that name.
+        StoreError: there is no such ledger.
+    """
+    kind = next(filter(None, (_kind(path, rid) for path in _files(config))), None)
+    if kind is None:
+        raise UsageError(f"there is no record {rid} in this ledger")
+    if kind in _LASTING:
+        raise UsageError(f"a {kind} record cannot be erased: it says what was decided, not what")
+    if by := _keepers(config).get(rid, set()) & {hold.rid for hold in state(config).active}:
+        raise UsageError(f"record {rid} is kept for hold {min(by)}, which is not released")
+
+
+def _keepers(config: Config) -> dict[str, set[str]]:
+    """Record → the holds for which a custodian saved it; `verify` is who checks signatures."""
+    kept: dict[str, set[str]] = {}
+    for path in _files(config):
+        reader = SqliteReader(path)
+        try:
+            bodies = [row.body for row in reader.about_earlier() if _kind_of(row) == Kind.SHRED]
+        finally:
+            reader.close()
+        for body in bodies:
+            text = msgspec.json.decode(body or b"", type=ShredBody).attestation.text
+            for wrap in msgspec.json.decode(text, type=Attestation).holds:
+                for one in wrap.records:
+                    kept.setdefault(one, set()).add(wrap.hold)
+    return kept
+
+
 def erasure(rid: str, orders: Iterable[Path], config: Config) -> Erased:
     """Check that every custodian has ordered to erase record *rid*, and say what to record.
 
@@ -197,8 +325,7 @@ def erasure(rid: str, orders: Iterable[Path], config: Config) -> Erased:
         UsageError: a custodian's order is missing, or is about another record.
         StoreError: there is no such ledger.
     """
-    if not any(_has(path, rid) for path in (*closed(config.ledger), config.ledger)):
-        raise UsageError(f"there is no record {rid} in this ledger")
+    refuse_lasting(config, rid)
     papers = [_order(path) for path in orders]
     by: dict[str, Paper] = {}
     for custody in config.custodians:
@@ -221,12 +348,21 @@ def erasure(rid: str, orders: Iterable[Path], config: Config) -> Erased:
     return Erased(record=Rid(rid), orders=msgspec.json.encode(body))
 
 
-def _has(path: Path, rid: str) -> bool:
+def _files(config: Config) -> tuple[Path, ...]:
+    return (*closed(config.ledger), config.ledger)
+
+
+def _kind(path: Path, rid: str) -> str | None:
     reader = SqliteReader(path)
     try:
-        return reader.find(rid) is not None
+        row = reader.find(rid)
+        return None if row is None else _kind_of(row)
     finally:
         reader.close()
+
+
+def _kind_of(row: Row) -> str:
+    return str(msgspec.json.decode(row.header, type=dict[str, str | int])["kind"])
 
 
 def _order(path: Path) -> Paper:

@@ -60,6 +60,10 @@ class Disposal:
     done: bool
 
 
+class _Named(msgspec.Struct):
+    origin: str
+
+
 class SqliteReader:
     """Reads a ledger that another process may be writing to, in short ranges."""
 
@@ -93,8 +97,8 @@ class SqliteReader:
         """
         rows = self._read("genesis")
         try:
-            return msgspec.json.decode(rows[0][1], type=dict[str, Any])["origin"]  # type: ignore[no-any-return]
-        except (IndexError, KeyError, msgspec.MsgspecError):
+            return msgspec.json.decode(rows[0][1], type=_Named).origin
+        except (IndexError, TypeError, UnicodeDecodeError, msgspec.MsgspecError):
             raise StoreError(f"The ledger {self._path} has no first record yet.") from None
 
     def edge(self) -> tuple[int, bytes, bytes]:

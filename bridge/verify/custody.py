@@ -5,7 +5,7 @@ Never opens anything, and takes no custodian's word for more than their signatur
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from array import array
 
 import msgspec
 
@@ -24,19 +24,24 @@ from bridge.verify.papers import (
     ShredBody,
     Signed,
 )
+from bridge.verify.past import STAYS, Last, Log, Lost, Past
 from bridge.verify.points import TOLERANCE_MS
 from bridge.verify.report import Before, Evidence, Report
-from bridge.verify.tree import Roots
 
 #: Kinds that nobody can order to be erased: without them the rest could not be checked.
 _LASTING = PLAIN - {Kind.REVIEW}
+#: A key is destroyed no later than this after the newest record that the custodian saw, ms.
+STALE_MS = 86_400_000
+#: Bytes of a tag key that is sealed to a custodian.
+_SEALED_TAGS = OVERHEAD + 32
 
 
 class Custody:
     """Collects what custodians signed in one log."""
 
-    def __init__(self, evidence: Evidence, report: Report, past: Past) -> None:
-        """Go on from the *past*, and add to it."""
+    def __init__(self, evidence: Evidence, report: Report, past: Past, times: array[int]) -> None:
+        """Go on from the *past*, and add to it; *times* of this log's records grow meanwhile."""
+        self._times = times
         self._evidence, self.report, self._past = evidence, report, past
         self.verifier = evidence.verifier
         self.custodians: tuple[str, ...] = ()
@@ -72,7 +77,7 @@ class Custody:
             self.verifier = stated
         elif self.verifier != stated:
             self.fail(4, rid, "the genesis names another key than the one that is pinned here")
-        self._past.logs[self.verifier.name] = (self.verifier, self._past.records)
+        self._past.logs[self.verifier.name] = Log(self.verifier, self._past.records, self._times)
         self._previous(genesis, rid)
 
     def _previous(self, genesis: Genesis, rid: str) -> None:  # (13)
@@ -90,42 +95,46 @@ class Custody:
         except Unsound as exc:
             self.fail(13, rid, f"what the genesis says of the log before it: {exc}")
             return
-        first, end = lost = previous.lost or (point.size, point.size)
+        first, end = previous.lost or (point.size, point.size)
         self.report.before.append(Before(point.origin, point.size, previous.lost, previous.reason))
-        self._past.lost[point.origin] = lost
+        if previous.lost is not None:
+            self._past.lost[point.origin] = Lost(first, point)
+            what = f"records {first} to {end - 1} are lost" if first < end else "it was given up"
+            self.report.warnings.append(
+                f"the log after {point.origin} says that {what} ({previous.reason})"
+            )
         if point.origin != origin_before(genesis.origin):
             self.fail(13, rid, f"{genesis.origin} does not follow on {point.origin}")
-        if not 0 <= first <= end:
-            self.fail(13, rid, "the records that the genesis says are lost are no range")
+        if not 0 <= first <= end == point.size:
+            self.fail(13, rid, "what the genesis says is lost is no range up to its checkpoint")
         self._past.whole = self._past.whole and given is not None
         if given is not None:
             self._follows(previous, point, given, rid)
         elif self._evidence.previous is not None:
-            self._continues(point, end, verifier, rid)
-        elif first > 0 or end < point.size:
+            self._continues(point, verifier, rid)
+        elif first > 0:
             self.fail(13, rid, f"the log before this one, {point.origin}, is not here")
 
     def _follows(self, previous: Previous, point: Checkpoint, last: Last, rid: str) -> None:  # (13)
         if point.size > last.size:
             if previous.lost is None or previous.lost[0] > last.size:
                 self.fail(13, rid, f"{point.origin} ends before the genesis says, and not as lost")
-        elif last.roots.at(point.size) != point.root:
+        elif not last.has(point):
             # What nobody could read any more may be there again; what was signed may not differ.
             self.fail(13, rid, f"{point.origin} does not have the end that the genesis names")
         elif point.size < last.size and previous.lost is None:
             self.fail(13, rid, f"{point.origin} goes on after the end that the genesis names")
+        elif point.size == last.size:
+            last.report.tied = True
 
-    def _continues(
-        self, point: Checkpoint, end: int, verifier: Verifier | None, rid: str
-    ) -> None:  # (13)
+    def _continues(self, point: Checkpoint, verifier: Verifier | None, rid: str) -> None:  # (13)
         note = self._evidence.previous or ""
         try:
             known = unverified(note) if verifier is None else parse(note, verifier)
         except Unsound as exc:
             self.fail(13, rid, f"the last checkpoint of the log before: {exc}")
             return
-        # Records may be lost after the newest checkpoint that is still there, if that is said.
-        if known != point and not (known.origin == point.origin and point.size < known.size <= end):
+        if known != point:
             self.fail(13, rid, "the genesis names another end of the log before it")
 
     # What was certified
@@ -138,11 +147,15 @@ class Custody:
             parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
             signed = msgspec.json.decode(parts["certificates"], type=list[Signed])
             certificates = [self._certified(one) for one in signed]
+            tags = msgspec.json.decode(parts["tag_keys"], type=dict[str, str])
+            sealed = {name: len(decode64(one)) for name, one in tags.items()}
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, Unsound) as exc:
             self.fail(8, rid, f"the certificates of {bucket} do not hold: {exc}")
             return
         if tuple(c.custodian for c in certificates) != self.custodians:
             self.fail(8, rid, f"{bucket} is not certified by each custodian that the genesis names")
+        if sealed != dict.fromkeys(self.custodians, _SEALED_TAGS):
+            self.fail(8, rid, f"the tag key of {bucket} is not sealed to each custodian")
         for one in certificates:
             if one.bucket != bucket:
                 self.fail(8, rid, f"a certificate of {one.bucket} is used for {bucket}")
@@ -215,13 +228,16 @@ class Custody:
         if given.destroyed > head.t + TOLERANCE_MS:
             self.fail(12, rid, "this attestation is dated later than the record that it stands in")
         try:
-            point = parse(given.checkpoint, log[0])
+            point = parse(given.checkpoint, log.verifier)
         except Unsound as exc:
             self.fail(12, rid, f"the checkpoint of this attestation: {exc}")
             return
-        if log[0] == self.verifier:
+        if log.verifier == self.verifier:
             self.points.append((rid, point))
-        self._holds_listed(head, given, log[1] + point.size)
+        seen = log.times[: point.size][-1:]
+        if given.destroyed - (seen[0] if seen else 0) > STALE_MS + TOLERANCE_MS:
+            self.fail(12, rid, "this attestation is of holds as they were more than a day before")
+        self._holds_listed(head, given, log.before + point.size)
 
     def _holds_listed(self, head: Head, given: Attestation, size: int) -> None:  # (12)
         listed = {wrap.hold for wrap in given.holds}

@@ -7,6 +7,7 @@ court trusts, are enough.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -131,9 +132,16 @@ def _read(raw: bytes) -> Pack:
         pack = msgspec.json.decode(raw, type=Pack)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Unsound("this file is not a disclosure pack") from None
+    json.loads(raw, object_pairs_hook=_once)
     if pack.format != FORMAT:
         raise Unsound(f"this pack is in a form that is not known here: {pack.format[:50]!r}")
     return pack
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    """Refuse what another reader could read in another way."""
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise Unsound("this pack says something twice")
 
 
 def _content(pack: Pack, header: Header, origin: str) -> bytes | None:
@@ -152,6 +160,7 @@ def _content(pack: Pack, header: Header, origin: str) -> bytes | None:
         return body
     if not halves:
         return None
-    if len(halves) % _HALF:
-        raise Unsound("the halves of the key in this pack are not 32 bytes each")
+    # HMAC takes a shorter key for one that ends in zeros: a half of zeros is none.
+    if len(halves) not in {_HALF, 2 * _HALF} or not any(halves[-_HALF:]):
+        raise Unsound("the key in this pack is not one half or two of 32 bytes each")
     return open_body(origin, header, body, halves)

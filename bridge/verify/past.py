@@ -9,6 +9,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bridge.verify import Unsound
 from bridge.verify.headers import EXACT, Kind
 from bridge.verify.notes import Checkpoint, Verifier
 from bridge.verify.papers import Certificate
@@ -32,6 +33,23 @@ class Sort:
     count: int = 0
 
 
+class Log(NamedTuple):
+    """One log of the ledger that is here."""
+
+    verifier: Verifier
+    #: Records in the logs before it.
+    before: int
+    #: When each of its records was written, ms; it grows as they are read.
+    times: array[int]
+
+
+class Lost(NamedTuple):
+    """What the next log's genesis says is no longer there: records [first, point.size)."""
+
+    first: int
+    point: Checkpoint
+
+
 @dataclass(frozen=True, slots=True)
 class Last:
     """How the log before ended."""
@@ -39,6 +57,14 @@ class Last:
     verifier: Verifier
     size: int
     roots: Roots
+    report: Report
+
+    def has(self, point: Checkpoint) -> bool:
+        """Say whether that checkpoint's root is the one of these records."""
+        try:
+            return self.roots.at(point.size) == point.root
+        except Unsound:
+            return False  # a tile before a light pass's end is not there
 
 
 @dataclass(slots=True)
@@ -51,10 +77,11 @@ class Past:
     #: Records in the logs before this one.
     records: int = 0
     last: Last | None = None
-    #: Log → its key, and how many records there are before it.
-    logs: dict[str, tuple[Verifier, int]] = field(default_factory=dict)
-    #: Log → its records that the next one's genesis says are lost: [first, end).
-    lost: dict[str, tuple[int, int]] = field(default_factory=dict)
+    #: The latest time of any record so far, ms.
+    latest: int = 0
+    logs: dict[str, Log] = field(default_factory=dict)
+    #: Log → what the next one's genesis says is lost of it.
+    lost: dict[str, Lost] = field(default_factory=dict)
     #: False where this log goes on from one that was not given: who knows what stands there.
     whole: bool = True
     seen: dict[str, Sort] = field(default_factory=dict)
@@ -89,6 +116,7 @@ class Past:
                 what = f"the body of record {seq} is gone, and no disposal explains it"
                 sort.report.fail(2, rid, what)
         self._still_there()
+        self._too_late()
 
     def _is_held(self, rid: str) -> bool:
         holds, erased = self.kept.get(rid, {}), self.erased.get(rid, EXACT)
@@ -96,6 +124,23 @@ class Past:
 
     def _is_shredded(self, sort: Sort) -> bool:
         return sort.bucket in self.shredded and sort.kind not in STAYS
+
+    def _too_late(self) -> None:
+        """Warn of holds that are newer than a shred, and of what another one saved from it."""
+        saved: dict[tuple[str, str], tuple[int, Report]] = {}
+        for rid in self.kept.keys() & self.seen.keys():
+            sort = self.seen[rid]
+            for hold, at in self.kept[rid].items():
+                saved.setdefault((hold, sort.bucket), (at, sort.report))
+        for (former, bucket), (at, report) in sorted(saved.items(), key=lambda one: one[0]):
+            over = self.released.get(former, EXACT)
+            for hold, (place, _) in self.holds.items():
+                if at < place < over and hold not in self.released:
+                    report.warnings.append(
+                        f"hold {hold} was recorded after a key of {bucket} had been destroyed: it "
+                        f"keeps nothing of that bucket, and what hold {former} saved of it lasts "
+                        "only until that one is released"
+                    )
 
     def _still_there(self) -> None:
         """Count bodies that might be deleted and are not: deletion goes in chunks."""

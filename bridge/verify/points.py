@@ -5,11 +5,12 @@ Never knows what a record says, only how many there are, when they were written,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from bridge.verify import Unsound
-from bridge.verify.notes import Checkpoint, Verifier, cosigned, parse
+from bridge.verify.notes import Checkpoint, Verifier, cosigned, parse, unverified
+from bridge.verify.past import Lost
 from bridge.verify.report import Evidence, Report
 from bridge.verify.tree import Roots
 
@@ -37,7 +38,8 @@ class Points:
         self._latest: list[int] | None = None
         #: Size → witness → the time of its cosignature, ms.
         self._cosigned: dict[int, dict[str, int]] = {}
-        self._kept = self._lost = 0
+        self._kept = 0
+        self._lost: Mapping[str, Lost] = {}
 
     def fail(self, step: int, rid: str, what: str) -> None:
         """Report a failure."""
@@ -48,23 +50,38 @@ class Points:
         """The name of the log."""
         return self._verifier.name if self._verifier else ""
 
-    def check(self, lost: int) -> None:
+    def check(self, lost: Mapping[str, Lost], here: Collection[str]) -> None:
         """Check every checkpoint from outside, and the stored ones but for the light pass.
 
-        It is on record that records up to the size *lost* are no longer there.
+        *lost* is what is on record as no longer there, by log; *here* are the logs that are.
         """
         self._lost = lost
         for size, note in sorted(self._evidence.checkpoints):  # (4)
             if not 0 <= size < self.report.since:
                 self._point(4, f"the checkpoint at {size}", size, note)
         for where, note in self._evidence.outside:  # (6)
-            found = self._point(6, f"the checkpoint from {where}", None, note)
+            found = self._elsewhere(f"the checkpoint from {where}", note, here)
             if found is not None:
                 self._kept = max(self._kept, found.size)
                 self.report.outside += 1
+        for where, note in self._evidence.anchors:  # (6)
+            found = self._elsewhere(f"the checkpoint from {where}", note, here)
+            self.report.anchors += found is not None
         self._in_order()
         self._gaps()
         self._tail()
+
+    def _elsewhere(self, where: str, note: str, here: Collection[str]) -> Checkpoint | None:  # (6)
+        """Check a checkpoint of this log, or of one that is lost as a whole."""
+        origin = note.partition("\n")[0]
+        if origin in here or origin not in self._lost:
+            return self._point(6, where, None, note)
+        try:
+            # Its key may have been lost with it, so that nobody here knows it any more.
+            self._beyond(6, where, unverified(note), 0)
+        except Unsound as exc:
+            self.fail(6, "", f"{where}: {exc}")
+        return None
 
     def _point(self, step: int, where: str, size: int | None, note: str) -> Checkpoint | None:
         if self._verifier is None:
@@ -77,17 +94,27 @@ class Points:
         here = len(self._times)
         if size is not None and point.size != size:
             self.fail(step, "", f"{where} is filed under another size than it states")
-        elif here < point.size <= self._lost:
-            return None
         elif point.size > here:
-            lost = point.size - here
-            self.fail(step, "", f"{where} covers {lost} records that are no longer here")
+            self._beyond(step, where, point, here)
         elif not self.is_root(point):
             self.fail(step, "", f"{where} has another root: a record it covers was changed")
         else:
             self._witnesses(where, point, note)
             return point
         return None
+
+    def _beyond(self, step: int, where: str, point: Checkpoint, here: int) -> None:
+        """Judge a checkpoint that covers more than is *here*: it says nothing of what is."""
+        lost = self._lost.get(point.origin)
+        if lost is None or point.size > lost.point.size:
+            gone = point.size - here
+            self.fail(step, "", f"{where} covers {gone} records that are no longer here")
+        elif point.size == lost.point.size and point != lost.point:
+            self.fail(step, "", f"{where} has another root than the genesis of the next log names")
+        else:
+            self.report.warnings.append(
+                f"{where} covers records that are lost, so nothing could be held against it"
+            )
 
     def is_root(self, point: Checkpoint) -> bool:
         """Say whether a checkpoint covers no more than there is, and has the root of its size."""

@@ -42,6 +42,8 @@ class Evidence:
     #: Whose cosignatures count, and how many of them make a checkpoint one that is kept elsewhere.
     witnesses: Sequence[Cosigner] = ()
     enough: int = 1
+    #: As *outside*, but from the host that writes the ledger: who owns it could change both.
+    anchors: Sequence[tuple[str, str]] = ()
     #: The last checkpoint of the log before this one, if somebody has it, and that log's key.
     previous: str | None = None
     previous_verifier: Verifier | None = None
@@ -78,6 +80,10 @@ class Report:
     unwitnessed_age_ms: int = 0
     #: Checkpoints from elsewhere that were given and hold.
     outside: int = 0
+    #: Anchors on the host itself that hold; they count for nothing else.
+    anchors: int = 0
+    #: Whether the next log's genesis names this one's end, and the root of it is that.
+    tied: bool = False
     failures: list[Failure] = field(default_factory=list)
     #: Nothing that proves tampering, but something that a person should look into.
     warnings: list[str] = field(default_factory=list)
@@ -123,6 +129,7 @@ class Report:
             "warnings": self.warnings,
             "kinds": dict(sorted(self.kinds.items())),
             "outside": self.outside,
+            "anchors": self.anchors,
             "pinned": self.pinned,
             "since": self.since,
             "cosigned": self.cosigned,
@@ -152,16 +159,18 @@ def sum_up(reports: Sequence[Report]) -> Report:
         whole.oldest_debt_ms = max(whole.oldest_debt_ms, one.oldest_debt_ms)
         for kind, count in one.kinds.items():
             whole.kinds[kind] = whole.kinds.get(kind, 0) + count
-    # A checkpoint that is kept elsewhere covers the logs before its own too: the genesis says so.
+    # A checkpoint that is kept elsewhere covers the logs before its own too, as each genesis names
+    # the end of the log before: but only where that end is here, and has the root that is named.
+    covered = False
     for one in reversed(reports):
-        whole.unwitnessed_tail += one.unwitnessed_tail
-        whole.unwitnessed_age_ms = max(whole.unwitnessed_age_ms, one.unwitnessed_age_ms)
-        if one.unwitnessed_tail < one.records:
-            break
+        if not (covered and one.tied):
+            whole.unwitnessed_tail += one.unwitnessed_tail
+            whole.unwitnessed_age_ms = max(whole.unwitnessed_age_ms, one.unwitnessed_age_ms)
+            covered = one.unwitnessed_tail < one.records
     return whole
 
 
 _COUNTS = (
-    "records", "checkpoints", "outside", "since", "cosigned", "open_debts", "disposed",
+    "records", "checkpoints", "outside", "anchors", "since", "cosigned", "open_debts", "disposed",
     "undeleted", "elsewhere",
 )  # fmt: skip

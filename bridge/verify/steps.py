@@ -17,7 +17,7 @@ docs/ledger.md, so that a report can be read against it:
 (13) the link to the ledger before
 
 Step 7 (time stamps) has nothing to check yet: nothing writes what it checks. Steps 4 to 6 are in
-`points`; 8, 12 and 13 in `custody`; the rest is here.
+`points`; 8, 12 and 13 in `custody` and `past`; the rest is here.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from bridge.verify import Unsound
-from bridge.verify.custody import Custody, Last, Past, Sort
+from bridge.verify.custody import Custody
 from bridge.verify.headers import EVENTS, PLAIN, Head, Kind, read_header
 from bridge.verify.notes import unverified
 from bridge.verify.papers import OVERHEAD
+from bridge.verify.past import Last, Past, Sort
 from bridge.verify.points import TOLERANCE_MS, Points
 from bridge.verify.report import Evidence, Failure, Report, Row
 from bridge.verify.tree import WIDTH, Lookup, Roots, Tile, Tiler, lookup, state_at
@@ -89,7 +90,7 @@ class _Check:
         self.size = 0
         #: The time of each record, ms, and the latest of them.
         self.times = array("q")
-        self._latest = 0
+        self._latest = past.latest
         #: False in a light pass.
         self._full = True
         self._tiler = Tiler()
@@ -97,7 +98,7 @@ class _Check:
         self._seen = past.seen
         self._sorts: dict[tuple[str, str], _Sort] = {}
         self._epochs: dict[str, _Epoch] = {}
-        self.custody = Custody(evidence, report, past)
+        self.custody = Custody(evidence, report, past, self.times)
         self._acts: Mapping[str, Callable[[Head, int, bytes], None]] = {
             Kind.GENESIS: self.custody.genesis,
             Kind.CERTIFICATE: self.custody.certificate,
@@ -284,7 +285,8 @@ class _Check:
                 f"{self.report.elsewhere} records refer to an earlier log that was not given"
             )
         self._past.records += self.size
-        self._past.last = Last(verifier, self.size, roots) if verifier else None
+        self._past.latest = self._latest
+        self._past.last = Last(verifier, self.size, roots, self.report) if verifier else None
         return points
 
     def _edge(self, get: Lookup) -> None:  # (3)
@@ -356,8 +358,7 @@ def verify_logs(
         given = since if number == target else None
         points.append(_verify_log(log, past, given, number < target, progress))
     for one in points:
-        _, lost = past.lost.get(one.origin, (0, 0))
-        one.check(lost)
+        one.check(past.lost, past.logs)
     past.settle()
     if logs:
         _still_owed(past, points[-1].report, logs[-1][1].now)
