@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -116,8 +116,8 @@ def verify_pack(
         raise ConfigError(str(pack), None, f"the pack cannot be read: {exc.strerror}") from None
     shown = check_pack(raw, verifier=known, witnesses=named)
     if missing := sorted({one.name for one in named} - shown.witnessed.keys()):
-        raise Unsound(f"{', '.join(missing)} has not signed the checkpoint in this pack")
-    _show(shown)
+        raise Unsound(f"the checkpoint in this pack is not signed by {', '.join(missing)}")
+    _show(shown, shown.witnessed if named else {})
     if not named:
         err.print(
             "Nobody but the ledger itself vouches for when this was written: give the key of a "
@@ -138,14 +138,14 @@ def verify_pack(
         raise typer.Exit(2)
 
 
-def _show(shown: Shown) -> None:
+def _show(shown: Shown, witnessed: Mapping[str, int]) -> None:
     header, point = shown.header, shown.checkpoint
     out.print(f"Proven: record {shown.index} of {point.origin}, a {header['kind']} record,")
     out.print(f"written {_utc(int(header['t']) // 1000)}, {header['rid']}")
     out.print(
         f"It stands in the ledger of {point.size} records under {shown.verifier}", markup=False
     )
-    for name, at in sorted(shown.witnessed.items()):
+    for name, at in sorted(witnessed.items()):
         out.print(f"The witness {name} had seen that by {_utc(at)}.", markup=False)
     if shown.content is None:
         out.print("The pack does not show what it says.")

@@ -11,7 +11,7 @@ from bridge.cli.main import main
 from bridge.config import load_policies
 from tests.acceptance.town import Kept, Town
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 KEBAB = """rules:
   - id: pack.kebab

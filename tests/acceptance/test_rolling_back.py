@@ -9,7 +9,7 @@ import pytest
 from bridge.errors import BridgeError
 from tests.acceptance.town import Town, plate
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 
 def kept(town: Town) -> tuple[Path, Path]:

@@ -28,7 +28,7 @@ from tests.foreign.conftest import skip_without_the_parts
 from tests.foreign.driver import Client
 
 skip_without_the_parts()
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 PASSWORD = "a password"
 LATER_S = 60.0

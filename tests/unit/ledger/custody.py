@@ -35,6 +35,8 @@ THEN = Ms(int(datetime(2024, 1, 15, 12, tzinfo=UTC).timestamp() * 1000))
 LATER = Ms(THEN + 3_600_000)
 #: 20 July 2024: the bot closes the log of the first half-year.
 JULY = Ms(int(datetime(2024, 7, 20, 12, tzinfo=UTC).timestamp() * 1000))
+#: 20 June 2024: what was written in January may be forgotten, and no log was closed yet.
+JUNE = Ms(int(datetime(2024, 6, 20, 12, tzinfo=UTC).timestamp() * 1000))
 BUCKET = "social-2024-01"
 ASHA, BEN = "@asha:force.example", "@ben:force.example"
 PASSPHRASES = {name: f"the passphrase of {name}" for name in ("psd", "im", "reviewers", "Deputy")}
@@ -49,7 +51,7 @@ def _policies() -> dict[str, int]:
 def _custodian(name: str) -> Custodian:
     """Keys of some months of 2024, and of now, as the consultation ledger needs them."""
     made, today = Custodian.new(name), datetime.now(UTC)
-    for month in (1, 2, 7):
+    for month in (1, 2, 6, 7):
         for retention in ("social", "operational", "system"):
             made.issue(retention, year=2024, month=month, kept_days=90)
     made.issue_ahead(_policies(), year=today.year, month=today.month, months=2)

@@ -70,6 +70,7 @@ class Ledger:
     now: Ms = NOON
     witnesses: tuple[Cosigner, ...] = ()
     enough: int = 1
+    anchors: tuple[tuple[str, str], ...] = ()
     previous: str | None = None
     previous_verifier: Verifier | None = None
 

@@ -74,12 +74,15 @@ def rid_of(store: MemoryStore, kind: str, bucket: str) -> Rid:
 
 async def _dispose(store: MemoryStore, clock: Hands) -> None:
     await play(store, clock, notes=5)
+    clock.move(120 * DAY)
+    await store.append([Noted(text="a custodian is about to look")])
+    clock.move(60_000)
     kept, over = new_rid(), new_rid()
     for rid in (kept, over):
         held = Held(rid=rid, scope="room:x", case="", reason="a complaint", by="sgt")
         await store.append([held])
     await store.append([Released(hold=over, reason="settled", by="sgt")])
-    clock.move(120 * DAY)
+    clock.move(60_000)
     held_record = rid_of(store, "message", BUCKET)
     attestation = Attestation(
         custodian="psd",

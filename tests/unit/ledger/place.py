@@ -140,6 +140,7 @@ custodians:
 
     asyncio.run(fill())
     clock.at = Ms(NOON + 200 * DAY_MS)
+    go_on(tmp_path / "config.yaml", "still here")
 
     def said() -> str:
         both = capsys.readouterr()

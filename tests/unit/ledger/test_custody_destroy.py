@@ -15,17 +15,21 @@ import typer
 from bridge import app
 from bridge.cli import destroy as command
 from bridge.errors import CannotOpen
-from bridge.facts import Disposed, Released
+from bridge.facts import Disposed, Noted, Released
+from bridge.ledger.record import finish
+from bridge.ledger.seal import Sealer
 from bridge.model import Ms, Rid
 from bridge.records import retention
 from bridge.records.safe import open_safe
 from bridge.store.chain import closed
 from bridge.store.reader import SqliteReader
+from bridge.verify.notes import encode64
 from bridge.verify.papers import Paper, ShredBody
 from tests.unit.ledger.custody import (
     BEN,
     BUCKET,
     JULY,
+    JUNE,
     PASSPHRASES,
     Force,
     copied,
@@ -69,7 +73,13 @@ def words(force: Force, capsys: Captured, *names: str, scope: str = "kind:messag
     return force.said(shown)
 
 
+@pytest.fixture(autouse=True)
+def june(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "now", lambda: JUNE)
+
+
 def due(force: Force) -> str:
+    force.append(Noted(text="still here"), at=Ms(app.now() - 60_000))
     assert force.run("retention", "due", "-o", force.path("due.json")) in {0, 1}
     return force.path("due.json")
 
@@ -164,10 +174,9 @@ def test_a_hold_reaches_into_a_log_that_was_closed(
     (closed_log,) = closed(alone.config.ledger)
     assert closed_log.exists()
     assert words(alone, capsys, "psd") == ALL
+    monkeypatch.setattr(app, "now", lambda: JULY + 3_600_000)
     due(alone)
-    with monkeypatch.context() as patch:
-        patch.setattr(app, "now", lambda: JULY + 3_600_000)
-        assert destroy(alone, "psd", BUCKET) == 0
+    assert destroy(alone, "psd", BUCKET) == 0
     assert attested(alone)[BUCKET]["origin"] == "force.example/bluelamp/2"
     assert len(attested(alone)[BUCKET]["holds"][0]["records"]) == 3
     (paper,) = retention.read_attestations([Path(alone.path("psd.attestation.json"))])
@@ -327,6 +336,133 @@ def test_killed_after_destroying_the_attestation_can_still_be_had(
     assert len(attested(alone)[BUCKET]["holds"][0]["records"]) == 3
 
 
+def test_a_vault_that_the_configuration_names_otherwise_saves_nothing_and_destroys_nothing(
+    alone: Force, capsys: Captured
+) -> None:
+    alone.hold(f"person:{BEN}")
+    due(alone)
+    path = alone.folder / "config.yaml"
+    config = path.read_text()
+    before = alone.vault("psd").read_bytes()
+    for old, new in (("name: psd", "name: psd2"), (encode64(_psd(alone)), encode64(b"i" * 32))):
+        path.write_text(config.replace(old, new))
+        assert destroy(alone, "psd", BUCKET) in {1, 3}
+        assert "is not sealed to this vault's psd" in capsys.readouterr().err
+    assert alone.vault("psd").read_bytes() == before
+
+
+def _psd(force: Force) -> bytes:
+    (psd,) = force.config.custodians
+    return psd.identity
+
+
+def test_an_order_to_erase_is_not_signed_by_a_vault_of_another_identity(
+    alone: Force, capsys: Captured
+) -> None:
+    path = alone.folder / "config.yaml"
+    path.write_text(path.read_text().replace(encode64(_psd(alone)), encode64(b"i" * 32)))
+    code = alone.run("keys", "order-erase", "ab" * 16, "--reason", "r", "-o", alone.path("o"),
+                     *alone.keys("psd"))  # fmt: skip
+    assert code == 3
+    assert "is not sealed to this vault's psd" in capsys.readouterr().err
+
+
+def test_a_copy_of_the_day_before_yesterday_may_leave_a_hold_out_and_is_refused(
+    alone: Force, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due(alone)
+    monkeypatch.setattr(app, "now", lambda: JUNE + 86_400_000)
+    before = alone.vault("psd").read_bytes()
+    assert destroy(alone, "psd", BUCKET) == 3
+    assert "24 hours old" in capsys.readouterr().err
+    assert destroy(alone, "psd", BUCKET, ledger=False) == 3
+    assert "24 hours old" in capsys.readouterr().err
+    assert alone.vault("psd").read_bytes() == before
+
+
+def test_a_copy_without_a_checkpoint_that_was_kept_elsewhere_is_refused(
+    alone: Force, capsys: Captured, tmp_path: Path
+) -> None:
+    due(alone)
+    old = Path(shutil.copytree(alone.config.ledger.parent, tmp_path / "old")) / "ledger.db"
+    alone.hold(f"person:{BEN}", at=JUNE)
+    note = shutil.copy(alone.config.anchor or "", tmp_path / "kept")
+    shutil.rmtree(alone.folder / "anchor")
+    code = alone.run(
+        "keys", "destroy", BUCKET, "--ledger", str(old), "--yes", "--checkpoint", str(note),
+        "-o", alone.path("a.json"), *alone.keys("psd"),
+    )  # fmt: skip
+    assert code == 1
+    assert "no longer here" in capsys.readouterr().err
+    code = alone.run("ledger", "request", "--scope", "kind:message", "--purpose", "x",
+                     "-o", alone.path("request"))  # fmt: skip
+    assert code == 0
+    config = alone.folder / "config.yaml"
+    config.write_text(config.read_text() + f"ledger:\n  path: {old}\n")
+    code = alone.run("ledger", "release", alone.path("request"), "--yes", "-o", alone.path("r"),
+                     "--checkpoint", str(note), *alone.keys("psd"))  # fmt: skip
+    assert code == 1
+    assert "no longer here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("", "its checkpoint is none"),
+        ("other.example\n1\n" + "A" * 43 + "=\n\n\u2014 o AAAA\n", "is of other.example"),
+    ],
+)
+def test_a_file_of_what_is_due_without_a_checkpoint_of_its_log_is_refused(
+    alone: Force, capsys: Captured, note: str, said: str
+) -> None:
+    path = Path(due(alone))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "checkpoint": note}))
+    assert destroy(alone, "psd", BUCKET, ledger=False) == 3
+    assert said in capsys.readouterr().err
+
+
+def test_a_hold_goes_on_meaning_who_was_meant(alone: Force, capsys: Captured) -> None:
+    people = alone.folder / "people.csv"
+    people.write_text(people.read_text().replace("@ben.hughes:", "@ben:"))
+    scope = 'person:"Ben Hughes" from:2024-01-15 to:2024-01-15'
+    assert alone.run("hold", "add", "--scope", scope, "--reason", "r") == 0
+    assert alone.run("case", "add", "PS/1", "--title", "t") == 0
+    assert alone.run("case", "link", "PS/1", "--scope", scope) == 0
+    capsys.readouterr()
+    alone.run("ledger", "open", "--scope", "kind:hold", "--purpose", "x", *alone.keys("psd"))
+    said = [json.loads(line)["opened"]["scope"] for line in capsys.readouterr().out.splitlines()]
+    assert len(said) == 2
+    for one in said:
+        assert f"person:{BEN} from:2024-01-15T00:00:00+00:00 to:2024-01-16T00:00:00+00:00" in one
+        assert "Ben Hughes" in one  # the words, too
+    people.write_text(people.read_text().replace("@ben:", "@ben.married:"))
+    due(alone)
+    assert destroy(alone, "psd", BUCKET) == 0
+    assert {len(wrap["records"]) for wrap in attested(alone)[BUCKET]["holds"]} == {3}
+
+
+def test_where_nobody_could_be_looked_for_nothing_is_destroyed(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = Sealer._open_bucket
+
+    def spoilt(self: Sealer, bucket: str, *rest: Any) -> Any:
+        made = opening(self, bucket, *rest)
+        header, body = json.loads(made.header), json.loads(made.body)
+        if bucket == BUCKET:
+            body["tag_keys"]["psd"] = body["tag_keys"]["psd"][:-8] + "AAAAAAA="
+        clear = {name: value for name, value in header.items() if name not in {"len", "sha256"}}
+        return finish(clear, msgspec.json.encode(body, order="deterministic"))
+
+    monkeypatch.setattr(Sealer, "_open_bucket", spoilt)
+    force = found(tmp_path, "psd")
+    force.hold(f"person:{BEN}")
+    due(force)
+    assert destroy(force, "psd", BUCKET) == 1
+    assert "nobody can tell what holds cover there" in capsys.readouterr().err
+    assert BUCKET in reopened(force, "psd").custodian.seeds
+
+
 def test_saying_no_destroys_nothing(
     alone: Force, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,6 +546,5 @@ def test_the_papers_are_those_that_the_host_accepts(alone: Force) -> None:
     assert destroy(alone, "psd", BUCKET, ledger=False) == 0
     (paper,) = retention.read_attestations([Path(alone.path("psd.attestation.json"))])
     state = retention.state(alone.config)
-    fact = retention.accept(paper, alone.config, state)
-    assert fact is not None
+    (fact,) = retention.accepted([paper], alone.config, state, app.now())
     assert fact.bucket == BUCKET

@@ -18,8 +18,8 @@ import pytest
 from bridge.ledger.record import new_rid
 from bridge.model import FINAL as MODEL_FINAL
 from bridge.model import Ms
-from bridge.verify import custody, points, steps
-from bridge.verify.notes import Checkpoint, encode64
+from bridge.verify import custody, past, points, steps
+from bridge.verify.notes import Checkpoint, Verifier, encode64
 from bridge.verify.papers import OVERHEAD, Attestation, Previous, ShredBody
 from bridge.verify.report import Report, Row, sum_up
 from bridge.verify.steps import EPOCH_MS, EPOCH_RECORDS, FINAL, verify, verify_logs
@@ -208,6 +208,9 @@ def test_what_was_lost_is_told(chain: tuple[Ledger, Ledger]) -> None:
     assert [one.failures for one in reports] == [[], []]
     assert sum_up(reports).before[0].lost == (whole - 2, whole)
     assert sum_up(reports).plain()["previous"][0]["reason"] == "the disk"
+    covers, lost = sum_up(reports).warnings
+    assert "nothing could be held against it" in covers
+    assert "are lost (the disk)" in lost
     # Without a genesis that says so, the same is tampering.
     assert steps_of(together(held)[0]) == {6}
 
@@ -219,6 +222,98 @@ def test_a_checkpoint_of_the_newest_log_covers_the_earlier_ones(
     assert sum_up(together(*chain)).unwitnessed_tail == len(first.rows) + len(second.rows)
     assert sum_up(together(first, second.kept_elsewhere())).unwitnessed_tail == 0
     assert sum_up(together(first.kept_elsewhere(), second)).unwitnessed_tail == len(second.rows)
+
+
+def _lost(first: Ledger, left: int) -> tuple[Ledger, Previous]:
+    """The first *left* records of a log, and a genesis that says that the others are lost."""
+    whole = len(first.rows)
+    note = first.signed(whole)
+    cut = replace(first, rows=first.rows[:left], checkpoints=((left, ""),)).add_up()
+    previous = Previous(checkpoint=note, lost=(left, whole), reason="the disk")
+    return replace(cut, outside=(("a witness", note),)), previous
+
+
+def test_what_is_left_of_a_log_that_lost_records_is_not_vouched_for_by_the_next_one(
+    chain: tuple[Ledger, Ledger],
+) -> None:
+    first, _ = chain
+    left, previous = _lost(first, len(first.rows) - 1)
+    rewritten = left.with_fields(left.find("message"), sender="00" * 16).add_up()
+    second = next_log(first, previous=previous).kept_elsewhere()
+    for log in (left, rewritten):
+        whole = sum_up(together(log, second))
+        assert (whole.failures, whole.unwitnessed_tail) == ([], len(left.rows))
+        assert whole.unwitnessed_age_ms == left.now - int(left.header(0)["t"])
+    # A checkpoint of what is left shows which of the two it is.
+    note = left.signed(len(left.rows))
+    told = [replace(one, outside=(("me", note),)) for one in (left, rewritten)]
+    assert sum_up(together(told[0], second)).unwitnessed_tail == 0
+    assert steps_of(together(told[1], second)[0]) == {6}
+
+
+def test_a_log_before_one_that_is_lost_is_not_vouched_for_by_the_one_after(
+    chain: tuple[Ledger, Ledger],
+) -> None:
+    first, second = chain
+    left, previous = _lost(second, 9)
+    third = _renumbered(next_log(second, previous=previous), 3).kept_elsewhere()
+    tail = sum_up(together(first, replace(left, outside=()), third)).unwitnessed_tail
+    assert tail == len(first.rows) + 9
+    assert sum_up(together(first, left.kept_elsewhere(5), third)).unwitnessed_tail == 4
+    none = Previous(checkpoint=previous.checkpoint, lost=(0, len(second.rows)), reason="the disk")
+    third = _renumbered(next_log(second, previous=none), 3).kept_elsewhere()
+    whole = sum_up(together(first, third))
+    assert (whole.failures, whole.unwitnessed_tail) == ([], len(first.rows))
+
+
+def _renumbered(ledger: Ledger, number: int) -> Ledger:
+    """Have a log say that it is another one of the ledger."""
+    verifier = Verifier(f"{ORIGIN}/{number}", VERIFIER.key)
+    named = replace(ledger, verifier=verifier)
+    return _genesis_with(named, origin=verifier.name, verifier=str(verifier))
+
+
+def test_checkpoints_of_a_log_that_is_lost_as_a_whole_are_warned_of(
+    chain: tuple[Ledger, Ledger],
+) -> None:
+    first, _ = chain
+    size = len(first.rows)
+    note = first.signed(size)
+    second = next_log(first, previous=Previous(checkpoint=note, lost=(0, size), reason="a fire"))
+    anchored = replace(second, anchors=(("the anchor", note), ("an old copy", first.signed(9))))
+    (report,) = together(anchored)
+    assert (report.failures, report.anchors, report.outside) == ([], 0, 0)
+    assert [one for one in report.warnings if "held against it" in one] == [
+        f"the checkpoint from {where} covers records that are lost, so nothing could be held "
+        "against it"
+        for where in ("the anchor", "an old copy")
+    ]
+
+
+def test_an_anchor_on_the_host_is_checked_and_keeps_nothing(kept: Ledger) -> None:
+    anchored = replace(kept, anchors=(("the anchor", kept.signed(len(kept.rows))),))
+    report = anchored.verified()
+    assert (report.failures, report.anchors, report.outside) == ([], 1, 0)
+    assert report.unwitnessed_tail == report.records
+    assert sum_up([report]).plain()["anchors"] == 1
+    assert steps_of(anchored.without(len(kept.rows) - 1).add_up().verified()) == {6}
+
+
+def test_a_hold_that_is_newer_than_a_shred_is_warned_of_while_another_keeps_what_is_left(
+    kept: Ledger,
+) -> None:
+    former = str(kept.header(kept.find("hold"))["rid"])
+    late = _more(kept, kept.find("hold"))
+    (warning,) = late.verified().warnings
+    assert f"hold {late.header(len(late.rows) - 1)['rid']} was recorded after" in warning
+    assert f"what hold {former} saved of it" in warning
+    over = _more(late, kept.find("release"), ref=former)
+    assert over.verified().warnings == [warning]
+    # When the first was over before, there was nothing left; nor does a hold that is over matter.
+    before = _more(_more(kept, kept.find("release"), ref=former), kept.find("hold"))
+    assert before.verified().warnings == []
+    settled = str(late.header(len(late.rows) - 1)["rid"])
+    assert _more(late, kept.find("release"), ref=settled).verified().warnings == []
 
 
 # Since
@@ -397,6 +492,10 @@ KEPT = [
     Tampering(12, "never certified", _other_bucket_shredded),
     Tampering(12, "before it might be", lambda led: _attested(led, destroyed=1)),
     Tampering(12, "dated later", lambda led: _attested(led, destroyed=led.now + HOUR)),
+    Tampering(12, "more than a day before", lambda led: _attested(
+        led, checkpoint=led.signed(9), holds=())),
+    Tampering(12, "more than a day before", lambda led: _attested(
+        led, checkpoint=led.signed(0), holds=())),
     Tampering(12, "the checkpoint of this", lambda led: _attested(led, checkpoint="none")),
     Tampering(12, "the checkpoint of this", lambda led: _attested(
         led, checkpoint=led.signed(9, STRANGER), holds=())),
@@ -470,6 +569,7 @@ LINKS: list[tuple[str, Link]] = [
     ("does not follow on", lambda one, two: (
         replace(_after(one, two, checkpoint=two.signed(5)), previous=two.signed(5)),)),
     ("no range", lambda one, two: (one, _after(one, two, lost=[7, 3]))),
+    ("no range", lambda one, two: (_lost(one, 30)[0], _after(one, two, lost=[30, 10**15]))),
     ("not the end that", lambda one, two: (one, _after(
         one, two, checkpoint=Checkpoint(ORIGIN, 5, bytes(32)).sign(KEY)))),
     ("goes on after", lambda one, two: (one, _after(one, two, checkpoint=one.signed(5)))),
@@ -526,6 +626,35 @@ def test_logs_are_numbered(origin: str, before: str | None) -> None:
     assert custody.origin_before(origin) == before
 
 
+def test_a_log_cannot_begin_before_the_one_before_it_ended(chain: tuple[Ledger, Ledger]) -> None:
+    first, second = chain
+    early = replace(first, now=Ms(first.now - 10 * 24 * HOUR))
+    assert steps_of(together(first, next_log(early, previous=Previous(
+        checkpoint=first.signed(len(first.rows)))))[1]) == {11}  # fmt: skip
+    assert all(one.ok for one in together(first, second))
+
+
+def test_a_checkpoint_of_lost_records_must_be_what_the_next_log_names(
+    chain: tuple[Ledger, Ledger],
+) -> None:
+    first, _ = chain
+    size = len(first.rows)
+    left, previous = _lost(first, size - 2)
+    second = next_log(first, previous=previous)
+    other = Checkpoint(ORIGIN, size, bytes(32)).sign(KEY)
+    more = Checkpoint(ORIGIN, size + 1, bytes(32)).sign(KEY)
+    for note, what in ((other, "another root than the genesis"), (more, "no longer here")):
+        report = together(replace(left, outside=(("me", note),)), second)[0]
+        assert [one.step for one in report.failures] == [6]
+        assert what in report.failures[0].what
+    gone = Previous(checkpoint=previous.checkpoint, lost=(0, size), reason="a fire")
+    alone = next_log(first, previous=gone)
+    for note in (other, more, f"{ORIGIN}\nx"):
+        assert steps_of(together(replace(alone, outside=(("me", note),)))[0]) == {6}
+    unnamed = Checkpoint(f"{ORIGIN}/7", 1, bytes(32)).sign(KEY)
+    assert steps_of(together(replace(alone, outside=(("me", unnamed),)))[0]) == {6}
+
+
 def test_a_hold_that_came_too_late_for_a_bucket_is_warned_of(kept: Ledger) -> None:
     # The custodian looked at the holds before the first of them was recorded.
     report = _attested(kept, checkpoint=kept.signed(kept.find("hold")), holds=()).verified()
@@ -571,7 +700,7 @@ def test_with_a_step_switched_off_its_tamperings_pass_unnoticed(
     assert passed == {step}
 
 
-MODULES = (steps, points, custody)
+MODULES = (steps, points, custody, past)
 SOURCES = {
     module.__name__: Path(module.__file__ or "").read_text(encoding="utf-8") for module in MODULES
 }
@@ -612,7 +741,7 @@ def _without(name: str, index: int) -> Iterator[None]:
     silenced = ast.fix_missing_locations(_Silenced(_complaints(tree)[index]).visit(tree))
     whole = [(vars(module), dict(vars(module))) for module in MODULES]
     try:
-        for module in (points, custody, steps):  # as they import one another
+        for module in (past, points, custody, steps):  # as they import one another
             code = silenced if module.__name__ == name else ast.parse(SOURCES[module.__name__])
             exec(compile(code, module.__name__, "exec"), vars(module))  # noqa: S102 - our own
         yield

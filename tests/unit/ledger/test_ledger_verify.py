@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -220,6 +221,13 @@ def _certificates(ledger: Ledger, bucket: str, certificates: list[Signed]) -> Le
     ).add_up()
 
 
+def _tags(ledger: Ledger, change: Callable[[Any], Any]) -> Ledger:
+    at = ledger.find("certificate", bucket="social-2026-11")
+    body = msgspec.json.decode(ledger.rows[at].body or b"")
+    changed = encode({**body, "tag_keys": change(body["tag_keys"])})
+    return ledger.with_row(at, ledger.header(at), changed).add_up()
+
+
 def _host_certifies_itself(ledger: Ledger) -> Ledger:
     signed = msgspec.json.decode(PSD.seeds["social-2026-11"][0], type=Signed)
     own = STRANGER.sign(FORMAT + b"/certificate\n" + signed.certificate.encode())
@@ -350,6 +358,11 @@ TAMPERINGS = [
     Tampering(8, "not certified by each", _uncertified),
     Tampering(8, "is used for", _certified_for_another_bucket),
     Tampering(8, "was not valid", _certified_for_another_time),
+    Tampering(8, "tag key", lambda led: _tags(led, lambda _: {})),
+    Tampering(8, "tag key", lambda led: _tags(led, lambda tags: {**tags, "mallory": tags["psd"]})),
+    Tampering(8, "tag key", lambda led: _tags(led, lambda _: {"psd": "AAAA"})),
+    Tampering(8, "do not hold", lambda led: _tags(led, lambda _: {"psd": "!"})),
+    Tampering(8, "do not hold", lambda led: _tags(led, lambda _: None)),
     Tampering(9, "not opened before", _bucket_never_opened),
     Tampering(9, "not sealed to", _epoch_sealed_to_nobody),
     Tampering(9, "not of its bucket", _epoch_of_another_bucket),

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pwd
+import sqlite3
+from typing import Any
+
 import msgspec
 import pytest
 
 from bridge.config import load_config
+from bridge.ledger.keys import DAY_MS
 from bridge.records import retention
 from bridge.store import chain
-from bridge.verify.papers import Previous, Wrap
+from bridge.store.reader import SqliteReader
+from bridge.verify.notes import encode64
+from bridge.verify.papers import OVERHEAD, Previous, Wrap
+from bridge.verify.report import Row
 from tests.making import NOON
 from tests.unit.ledger.place import BUCKET, Place, go_on
+
+#: As long as what one record's half is sealed to.
+SEALED = encode64(bytes(OVERHEAD + 32))
 
 
 def test_what_is_due_is_listed_and_written_for_the_custodians(place: Place) -> None:
@@ -33,7 +46,7 @@ def test_the_records_of_a_hold_stay_until_it_is_released(place: Place) -> None:
     assert place.run("hold", "add", "--scope", "rule:veh.vrm", "--reason", "a complaint") == 0
     (hold,) = place.holds()
     first, *_ = place.rids()
-    wrap = Wrap(hold=hold, records=(first,), sealed="")
+    wrap = Wrap(hold=hold, records=(first,), sealed=SEALED)
     assert place.run("retention", "run", "--attestation", str(place.attest(wrap))) == 0
     assert list(place.bodies().values()) == [True, False, False]
     assert place.run("hold", "list") == 0
@@ -65,6 +78,57 @@ def test_an_attestation_that_does_not_fit_changes_nothing(
     assert code in {1, 3}
     assert said in place.say()
     assert all(place.bodies().values())
+
+
+NOW = NOON + 200 * DAY_MS
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"checkpoint": ""}, "the checkpoint of this attestation"),
+        (
+            {"checkpoint": "force.example/bluelamp\n1\nAAAA\n\n"},
+            "the checkpoint of this attestation",
+        ),
+        ({"destroyed": NOW + 121_000}, "dated later than the record"),
+        ({"holds": (Wrap(hold="0" * 32, records=(), sealed=""),)}, "a hold that is not on record"),
+    ],
+)
+def test_an_attestation_that_would_not_verify_is_not_recorded(
+    place: Place, other: dict[str, Any], said: str
+) -> None:
+    records = len(retention_records(place))
+    assert place.run("retention", "run", "--attestation", str(place.attest(**other))) == 1
+    assert said in place.say()
+    assert all(place.bodies().values())
+    assert len(retention_records(place)) == records
+
+
+def retention_records(place: Place) -> list[Row]:
+    reader = SqliteReader(place.folder / "ledger" / "ledger.db")
+    try:
+        return list(reader.rows())
+    finally:
+        reader.close()
+
+
+def test_an_attestation_that_leaves_a_hold_out_is_not_recorded(place: Place) -> None:
+    assert place.run("hold", "add", "--scope", "rule:veh.vrm", "--reason", "r") == 0
+    assert place.run("retention", "run", "--attestation", str(place.attest())) == 1
+    assert "leaves out the hold" in place.say()
+    assert all(place.bodies().values())
+
+
+def test_nothing_is_handed_to_custodians_before_a_checkpoint_is_there(place: Place) -> None:
+    db = sqlite3.connect(place.folder / "ledger" / "ledger.db")
+    db.execute("DELETE FROM checkpoint")
+    db.commit()
+    db.close()
+    file = place.folder / "due.json"
+    assert place.run("retention", "due", "--out", str(file)) == 3
+    assert "ledger checkpoint" in place.say()
+    assert not file.exists()
 
 
 def test_a_bucket_without_records_is_nothing_to_dispose_of(place: Place) -> None:
@@ -128,6 +192,43 @@ def test_nothing_is_erased_without_an_order_for_that_very_record(place: Place) -
     assert "no valid order of psd" in place.say()
     assert place.run("erase", "0" * 32, "--order", str(place.order(first))) == 3
     assert all(place.bodies().values())
+
+
+def test_what_the_rest_cannot_be_checked_without_is_not_erased(place: Place) -> None:
+    assert place.run("hold", "add", "--scope", "rule:veh.vrm", "--reason", "r") == 0
+    tried = set()
+    for row in retention_records(place):
+        head = json.loads(row.header)
+        if head["kind"] in {"genesis", "certificate", "epoch", "hold"}:
+            order = str(place.order(head["rid"]))
+            assert place.run("erase", head["rid"], "--order", order, "--not-held") == 3
+            assert "cannot be erased" in place.say()
+            tried.add(head["kind"])
+    assert len(tried) == 4
+
+
+def test_what_is_kept_for_an_active_hold_is_not_erased_until_its_release(place: Place) -> None:
+    assert place.run("hold", "add", "--scope", "rule:veh.vrm", "--reason", "a complaint") == 0
+    (hold,) = place.holds()
+    first, *_ = place.rids()
+    wrap = Wrap(hold=hold, records=(first,), sealed=SEALED)
+    assert place.run("retention", "run", "--attestation", str(place.attest(wrap))) == 0
+    order = str(place.order(first))
+    assert place.run("erase", first, "--order", order, "--not-held") == 3
+    assert "is kept for hold" in place.say()
+    assert place.bodies()[first]
+    assert place.run("hold", "release", hold, "--reason", "over") == 0
+    assert place.run("erase", first, "--order", order) == 0
+
+
+def test_who_is_on_record_is_the_account_and_not_what_the_environment_says(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "chief.constable")
+    assert place.run("hold", "add", "--scope", "rule:veh.vrm", "--reason", "r") == 0
+    (hold,) = retention.state(load_config(place.config)).active
+    assert hold.by == pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_while_there_are_holds_erasing_asks_whether_one_covers_it(place: Place) -> None:
