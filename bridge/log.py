@@ -53,5 +53,5 @@ def configure(level: str = "info") -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: _Lines(),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from bridge.demo.homeserver import Homeserver
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Undo what a command did to the log of this process."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
