@@ -421,7 +421,7 @@ async def test_an_alias_that_a_member_gave_to_another_of_the_bots_rooms_is_not_b
 
 
 async def test_a_homeserver_that_asks_to_wait_is_waited_for(tmp_path: Path, tag: str) -> None:
-    slow = {"rc_room_creation": {"per_second": 2, "burst_count": 1}}
+    slow = {"rc_room_creation": {"per_second": 1, "burst_count": 1}}
     said: list[str] = []
     async with Homeserver(tmp_path, settings=slow) as server:
         server.register(f"{tag}-bot", PASSWORD)
