@@ -23,7 +23,7 @@ from bridge.duties.publishing import Publishing
 from bridge.duties.sweep import Sweep
 from bridge.duties.witnessing import Seat, Witnessing
 from bridge.enforce import Enforcer
-from bridge.errors import BridgeError, ConfigError, TransportError
+from bridge.errors import BridgeError, ConfigError, TransportError, UsageError
 from bridge.facts import Noted
 from bridge.matrix import rooms
 from bridge.matrix.api import Api, quote
@@ -154,7 +154,10 @@ async def sign_checkpoint(config: Config) -> str:
     Raises:
         StoreLocked: the bot is running.
         StoreBehind: the ledger is older than its anchor or a witness has seen.
+        UsageError: nothing is on record yet.
     """
+    if not config.ledger.exists():
+        raise UsageError("There is nothing to sign yet: the bot has recorded nothing.")
     async with _witnessed(check(config)) as (store, witnessing):
         await store.checkpoint()
         await witnessing.show()

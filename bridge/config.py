@@ -365,12 +365,14 @@ def make_ledger_key(config: Config) -> None:
     write_secret(config.ledger_key, encode64(fresh.private_bytes_raw()))
 
 
-def load_identity(config: Config, policy: Policy) -> Identity:
+def load_identity(config: Config, policy: Policy, *, pinned: bool = True) -> Identity:
     """Put together who writes the ledger; makes its key at the very first start.
 
     Raises:
-        ConfigError: the key of a ledger that exists is missing.
+        ConfigError: the key of a ledger that exists is missing, or is another one than is *pinned*
+            beside the anchor.
     """
+    certificates, reviewers = load_certificates(config), load_reviewers(config)
     if not config.ledger_key.exists():
         if config.ledger.exists():
             raise ConfigError(
@@ -387,13 +389,19 @@ def load_identity(config: Config, policy: Policy) -> Identity:
         vkey.parent.mkdir(parents=True, exist_ok=True)
         if not vkey.exists():
             vkey.write_text(f"{verifier}\n", encoding="utf-8")
+        elif pinned and vkey.read_text(encoding="utf-8").strip() != str(verifier):
+            raise ConfigError(
+                str(config.ledger_key), None,
+                f"this is not the key that {vkey} is the public half of. Put the ledger's own key "
+                "back; if it is lost, 'bluelamp ledger recover --new-key' goes on with another.",
+            )  # fmt: skip
     return Identity(
         origin=config.origin,
         key=key,
-        certificates=load_certificates(config),
+        certificates=certificates,
         custodians={one.name: one.identity for one in config.custodians},
         retention={cls: one.retention for cls, one in policy.classes.items()},
-        reviewers=load_reviewers(config),
+        reviewers=reviewers,
     )
 
 

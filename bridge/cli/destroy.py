@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import msgspec
 import typer
 
 from bridge import app
-from bridge.cli.common import ConfigOption, configuration, out, watching
+from bridge.cli.common import ConfigOption, configuration, out, watching, who
 from bridge.cli.keys import PassphraseOption, ShareOption, VaultOption, open_one
 from bridge.cli.releases import (
     CheckpointOption,
@@ -23,9 +24,12 @@ from bridge.cli.releases import (
 )
 from bridge.config import Config, read_text
 from bridge.errors import ConfigError, UsageError
+from bridge.facts import Viewed
 from bridge.ledger.holding import Ground, attest
 from bridge.ledger.keys import Custodian
+from bridge.ledger.record import new_rid
 from bridge.model import Ms
+from bridge.records import consult
 from bridge.records.custody import (
     Granted,
     LedgerCopy,
@@ -40,6 +44,7 @@ from bridge.records.retention import DueFile, refuse_lasting
 from bridge.records.safe import Safe
 from bridge.secret import write_secret
 from bridge.verify import Unsound
+from bridge.verify.headers import Kind
 from bridge.verify.notes import unverified
 from bridge.verify.papers import Order, Paper
 
@@ -57,6 +62,8 @@ class _Sources:
     config: Config | None
     #: Checkpoints that were kept elsewhere, each with where it comes from.
     notes: Sequence[tuple[str, str]] = ()
+    #: Where this custodian's looks are recorded: not beside the copy.
+    own: Config | None = None
 
     def copy(self, now: Ms, progress: Progress) -> LedgerCopy | None:
         """The copy of the ledger, which verifies itself when it is used; None without one."""
@@ -97,10 +104,12 @@ def destroy(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before destroying.")] = False,
 ) -> None:
     """Destroy keys whose time has come, after saving what is under hold; write an attestation."""
+    own = configuration(context, config) if ledger else None
     sources = _Sources(
         due=_read_due(due) if due else None,
-        config=replace(configuration(context, config), ledger=ledger) if ledger else None,
+        config=replace(own, ledger=ledger) if own and ledger else None,
         notes=read_checkpoints(checkpoint),
+        own=own,
     )
     if sources.notes and sources.config is None:
         raise UsageError("A checkpoint is held against a copy of the ledger: give --ledger COPY.")
@@ -119,6 +128,8 @@ def destroy(
     with watching("verifying") as progress:
         copy = sources.copy(now, progress)
         _check_released(safe.custodian, holds, copy)
+        if left and copy is not None:
+            _record_look(safe.custodian, left, copy, sources.own)
         saving = _saving(safe.custodian, left, sources.due, copy, granted, now)
     _show_plan(safe.custodian, left, holds, saving)
     if left or holds:
@@ -210,6 +221,24 @@ def _saving(
     refuse_stale(Ms(due.seen), now, "the file of what is due")
     ground = Ground(origin=due.origin, checkpoint=due.checkpoint, at=now)
     return Saving(ground=ground, saved={})
+
+
+def _record_look(
+    custodian: Custodian, buckets: Sequence[str], copy: LedgerCopy, own: Config | None
+) -> None:
+    """Have on record that holds are opened, before they are."""
+    if own is None or is_reviewer(own, custodian) or not copy.has_holds():
+        return
+    refuse_strangers(own, custodian)
+    look = Viewed(
+        rid=new_rid(),
+        who=who(),
+        role=f"custodian {custodian.name}",
+        scope=f"kind:{Kind.HOLD}",
+        purpose=f"to save what is held of {', '.join(buckets)}",
+        case="",
+    )
+    asyncio.run(consult.record(own, [look], app.now))
 
 
 def _show_plan(

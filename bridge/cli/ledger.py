@@ -88,7 +88,8 @@ def sign_checkpoint(
     signed = cosigned(note, [one.key for one in loaded.witnesses])
     missing = [one.key.name for one in loaded.witnesses if one.key.name not in signed]
     if missing:
-        err.print(f"Not signed by: {', '.join(missing)}. The bot asks again.", style="yellow")
+        again = "The bot asks again" if answer else "Run this again when they answer"
+        err.print(f"Not signed by: {', '.join(missing)}. {again}.", style="yellow")
         raise typer.Exit(2)
 
 

@@ -29,6 +29,7 @@ from bridge.cli.releases import (
     CheckpointOption,
     ReleaseOption,
     SessionOption,
+    drop_sessions,
     load_release,
     load_session,
     read_checkpoints,
@@ -280,6 +281,7 @@ def request_records(
         made=at,
         expires=at + VALID_MS,
     )
+    releasing.check_request(made, origin=loaded.origin, now=at)
     look = Viewed(
         rid=Rid(made.rid),
         who=made.who,
@@ -291,7 +293,8 @@ def request_records(
     )
     asyncio.run(consult.record(loaded, [look], app.now))
     own = output.with_name(session_name(made.rid))
-    session = Session(request=made.rid, seed=encode64(seed))
+    session = Session(request=made.rid, seed=encode64(seed), expires=made.expires)
+    drop_sessions(own.parent, at)
     write_secret(own, msgspec.json.encode(session).decode())
     write_secret(output, msgspec.json.format(msgspec.json.encode(made)).decode())
     out.print(f"Hand {output} to the other custodian. Their answer can be opened for 7 days.")

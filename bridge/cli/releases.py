@@ -13,7 +13,7 @@ from bridge import app
 from bridge.config import Config, read_text
 from bridge.errors import ConfigError, UsageError
 from bridge.ledger.release import Release, Session, SignedRelease, check_request, released
-from bridge.model import Rid
+from bridge.model import Ms, Rid
 from bridge.secret import read_secret
 
 ReleaseOption = Annotated[
@@ -55,9 +55,21 @@ def load_release(path: Path, config: Config) -> Release:
         signed = msgspec.json.decode(read_text(path, "the release"), type=SignedRelease)
     except msgspec.MsgspecError:
         raise ConfigError(str(path), None, "this is not a file of 'ledger release'") from None
+    drop_sessions(path.parent, app.now())
     found = signed.check({one.name: one.identity for one in config.custodians})
     check_request(found.request, origin=config.origin, now=app.now())
     return found
+
+
+def drop_sessions(folder: Path, now: Ms) -> None:
+    """Delete the private halves of requests in *folder* that no answer can be opened with."""
+    for path in folder.glob(session_name("*")):
+        try:
+            own = msgspec.json.decode(path.read_bytes(), type=Session)
+        except (OSError, msgspec.MsgspecError):
+            continue  # not one of ours
+        if own.expires <= now:
+            path.unlink(missing_ok=True)
 
 
 def load_session(path: Path | None, release: Path, request: str) -> Session:

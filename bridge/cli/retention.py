@@ -126,6 +126,9 @@ def release_hold(
     hold: Annotated[str, typer.Argument(help="The hold, as 'hold list' names it.")],
     reason: Annotated[str, typer.Option(help="Why; it is recorded.")],
     config: ConfigOption = None,
+    even_so: Annotated[
+        bool, typer.Option("--even-so", help="Although newer holds may need what it alone keeps.")
+    ] = False,
 ) -> None:
     """End a hold. What was kept for it alone is deleted if its time was up."""
     loaded = configuration(context, config)
@@ -133,6 +136,14 @@ def release_hold(
     found = [one.rid for one in active if one.rid.startswith(hold)]
     if len(found) != 1:
         raise UsageError(f"there is no one active hold {hold!r}; see 'bluelamp hold list'")
+    late = retention.too_late(loaded, found[0])
+    if late and not even_so:
+        names = ", ".join(one.rid for one in late)
+        raise UsageError(
+            f"Hold {found[0]} alone keeps records whose keys were destroyed before these holds "
+            f"were made: {names}. If they cover any of these, that is lost with the release. Make "
+            "sure that they do not, then say --even-so."
+        )
     fact = Released(hold=Rid(found[0]), reason=reason, by=who())
     _record(loaded, fact)
     out.print(

@@ -93,13 +93,14 @@ def recover(
     notes = [read_text(path, "the checkpoint") for path in checkpoint or ()]
     if loaded.anchor is not None and loaded.anchor.exists():
         notes.append(read_text(loaded.anchor, "the anchor"))
-    identity = load_identity(loaded, load_policies(loaded.policies, clock=None))
+    policies = load_policies(loaded.policies, clock=None)
+    identity = load_identity(loaded, policies, pinned=not new_key)
     loss = begin_anew(
         loaded.ledger, identity, notes, reason, key=known.key if known is not None else None
     )
     if new_key and old.exists():
         old.rename(old.with_name(f"{old.name}.before-{loss.next_origin.rpartition('/')[2]}"))
-        identity = load_identity(loaded, load_policies(loaded.policies, clock=None))
+        identity = load_identity(loaded, policies)
     asyncio.run(_begin(loaded, loss))
     out.print(
         f"Records {loss.first} to {loss.end - 1} of {loss.origin} are lost, and that is on record."

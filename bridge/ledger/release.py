@@ -6,6 +6,7 @@ sealed to a key that the asker made for this one request.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -20,10 +21,12 @@ from bridge.verify import Unsound
 from bridge.verify.headers import FORMAT
 from bridge.verify.notes import decode64, encode64
 from bridge.verify.papers import signed_bytes
+from bridge.verify.points import TOLERANCE_MS
 
 #: A request is for this long.
 VALID_MS = 7 * 86_400_000
 _REQUEST, _SESSION = "bluelamp request 1", "bluelamp session 1"
+_RID = re.compile(r"[0-9a-f]{32}").fullmatch
 _RID_BYTES = 16
 _ENTRY = _RID_BYTES + HALF_BYTES
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -51,6 +54,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     request: str
     seed: str
+    #: Ms; no answer can be opened after it.
+    expires: int = 0
     format: str = _SESSION
 
 
@@ -113,12 +118,23 @@ def check_request(found: Request, *, origin: str, now: Ms) -> None:
     """Refuse a request that is not, or no longer, to be answered.
 
     Raises:
-        LedgerError: it is of another form, for another ledger, or too old.
+        LedgerError: it is of another form, for another ledger, for longer than a week or not of
+            now, or has something in it that a screen would not show.
     """
     if found.format != _REQUEST:
         raise LedgerError(f"this request has the format {found.format!r}, which is unknown here")
     if found.origin != origin:
         raise LedgerError(f"this request is for another ledger: {found.origin}")
+    texts = (found.rid, found.who, found.scope, found.purpose, found.case, found.key)
+    if not all(text.isprintable() for text in texts) or not _RID(found.rid):
+        raise LedgerError(
+            "this request has characters in it that do not show on a screen as they are, or no "
+            "name of a record: nobody could tell what is asked"
+        )
+    if found.made > now + TOLERANCE_MS:
+        raise LedgerError("this request is dated later than now: one of the clocks is wrong")
+    if found.expires > found.made + VALID_MS:
+        raise LedgerError("this request is for longer than the 7 days that one may be for")
     if now >= found.expires:
         raise LedgerError("this request is too old: ask again with 'bluelamp ledger request'")
 

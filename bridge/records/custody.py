@@ -188,6 +188,10 @@ class LedgerCopy:
         refuse_stale(_seen(self.config, size), self.now, f"the copy {self.config.ledger}")
         return Ground(origin=newest_origin(self.config), checkpoint=note, at=self.now)
 
+    def has_holds(self) -> bool:
+        """Say whether there is any hold that would have to be opened, verified or not."""
+        return any(header["kind"] == Kind.HOLD for header, _, _ in _headers(self.config, None))
+
     def is_released(self, hold: str) -> bool:
         """Say whether the release of a hold is on record, under a signed checkpoint.
 

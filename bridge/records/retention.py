@@ -288,33 +288,64 @@ def refuse_lasting(config: Config, rid: str) -> None:
     """Refuse to erase what the rest cannot be checked without, and what a hold keeps.
 
     Raises:
-        UsageError: the record is that, or there is none of that name.
+        UsageError: the record is that.
         StoreError: there is no such ledger.
     """
-    kind = next(filter(None, (_kind(path, rid) for path in _files(config))), None)
-    if kind is None:
-        raise UsageError(f"there is no record {rid} in this ledger")
+    kind = _kind(config, rid)
     if kind in _LASTING:
         raise UsageError(f"a {kind} record cannot be erased: it says what was decided, not what")
-    if by := _keepers(config).get(rid, set()) & {hold.rid for hold in state(config).active}:
+    active = {hold.rid for hold in state(config).active}
+    if by := active & {hold for one in _shreds(config) for hold in one.keepers(rid)}:
         raise UsageError(f"record {rid} is kept for hold {min(by)}, which is not released")
 
 
-def _keepers(config: Config) -> dict[str, set[str]]:
-    """Record → the holds for which a custodian saved it; `verify` is who checks signatures."""
-    kept: dict[str, set[str]] = {}
+@dataclass(frozen=True, slots=True)
+class _Shred:
+    """An attestation on record, and when it was recorded."""
+
+    at: Ms
+    said: Attestation
+
+    def keepers(self, rid: str) -> set[str]:
+        """The holds for which record *rid* was saved."""
+        return {wrap.hold for wrap in self.said.holds if rid in wrap.records}
+
+
+def _shreds(config: Config) -> list[_Shred]:
+    """Every attestation on record; `verify` is who checks signatures."""
+    found: list[_Shred] = []
     for path in _files(config):
         reader = SqliteReader(path)
         try:
-            bodies = [row.body for row in reader.about_earlier() if _kind_of(row) == Kind.SHRED]
+            rows = [row for row in reader.about_earlier() if _kind_of(row) == Kind.SHRED]
         finally:
             reader.close()
-        for body in bodies:
-            text = msgspec.json.decode(body or b"", type=ShredBody).attestation.text
-            for wrap in msgspec.json.decode(text, type=Attestation).holds:
-                for one in wrap.records:
-                    kept.setdefault(one, set()).add(wrap.hold)
-    return kept
+        for row in rows:
+            text = msgspec.json.decode(row.body or b"", type=ShredBody).attestation.text
+            said = msgspec.json.decode(text, type=Attestation)
+            found.append(_Shred(written(row.header), said))
+    return found
+
+
+def too_late(config: Config, hold: str) -> tuple[Hold, ...]:
+    """The active holds that came after a key was destroyed whose records *hold* alone keeps.
+
+    Whatever they were meant to cover there goes when *hold* is released.
+    """
+    others = [one for one in state(config).active if one.rid != hold]
+    shreds = _shreds(config)
+    alone = [
+        shred
+        for shred in shreds
+        for wrap in shred.said.holds
+        if wrap.hold == hold
+        and any(not shred.keepers(rid) & {one.rid for one in others} for rid in wrap.records)
+    ]
+    return tuple(
+        one
+        for one in others
+        if any(one.rid not in {wrap.hold for wrap in shred.said.holds} for shred in alone)
+    )
 
 
 def erasure(rid: str, orders: Iterable[Path], config: Config) -> Erased:
@@ -325,6 +356,8 @@ def erasure(rid: str, orders: Iterable[Path], config: Config) -> Erased:
         UsageError: a custodian's order is missing, or is about another record.
         StoreError: there is no such ledger.
     """
+    if _kind(config, rid) is None:
+        raise UsageError(f"there is no record {rid} in this ledger")
     refuse_lasting(config, rid)
     papers = [_order(path) for path in orders]
     by: dict[str, Paper] = {}
@@ -352,13 +385,17 @@ def _files(config: Config) -> tuple[Path, ...]:
     return (*closed(config.ledger), config.ledger)
 
 
-def _kind(path: Path, rid: str) -> str | None:
-    reader = SqliteReader(path)
-    try:
-        row = reader.find(rid)
-        return None if row is None else _kind_of(row)
-    finally:
-        reader.close()
+def _kind(config: Config, rid: str) -> str | None:
+    """The kind of the record of that name; None if there is none."""
+    for path in _files(config):
+        reader = SqliteReader(path)
+        try:
+            row = reader.find(rid)
+        finally:
+            reader.close()
+        if row is not None:
+            return _kind_of(row)
+    return None
 
 
 def _kind_of(row: Row) -> str:

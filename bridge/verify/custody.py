@@ -234,6 +234,8 @@ class Custody:
             return
         if log.verifier == self.verifier:
             self.points.append((rid, point))
+        elif given.origin not in self._past.ended or not self._past.ended[given.origin].has(point):
+            self.fail(12, rid, "the checkpoint of this attestation has another root in its log")
         seen = log.times[: point.size][-1:]
         if given.destroyed - (seen[0] if seen else 0) > STALE_MS + TOLERANCE_MS:
             self.fail(12, rid, "this attestation is of holds as they were more than a day before")

@@ -52,7 +52,7 @@ class Lost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """How the log before ended."""
+    """How a log ended."""
 
     verifier: Verifier
     size: int
@@ -77,6 +77,8 @@ class Past:
     #: Records in the logs before this one.
     records: int = 0
     last: Last | None = None
+    #: Log → how it ended, if it has.
+    ended: dict[str, Last] = field(default_factory=dict)
     #: The latest time of any record so far, ms.
     latest: int = 0
     logs: dict[str, Log] = field(default_factory=dict)

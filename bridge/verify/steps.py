@@ -287,6 +287,8 @@ class _Check:
         self._past.records += self.size
         self._past.latest = self._latest
         self._past.last = Last(verifier, self.size, roots, self.report) if verifier else None
+        if self._past.last is not None:
+            self._past.ended[self._past.last.verifier.name] = self._past.last
         return points
 
     def _edge(self, get: Lookup) -> None:  # (3)

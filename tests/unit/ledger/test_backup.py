@@ -156,3 +156,12 @@ def test_there_is_nothing_to_recover_where_nothing_was_lost(place: Place) -> Non
     assert "Nothing is lost" in place.say()
     assert place.run("ledger", "recover", "--reason", " ") == 3
     assert place.run("ledger", "recover", "--reason", "x", "--new-key") == 3
+
+
+def test_another_key_than_the_one_that_is_pinned_writes_nothing(place: Place) -> None:
+    key = place.folder / "state" / "ledger.key"
+    key.write_text("A" * 43 + "=\n")
+    size = len(place.bodies())
+    assert place.run("case", "add", "PS/1", "--title", "x") == 3
+    assert "is not the key that" in place.say()
+    assert len(place.bodies()) == size
