@@ -5,7 +5,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test foreign accept bench bench-latency bench-throughput bench-ledger bench-detect torture lint format lock clean
+.PHONY: help demo test foreign accept bench bench-latency bench-throughput bench-ledger bench-detect corpus torture lint format lock clean
 
 help:
 	@echo "make demo    a homeserver, six officers, a supervisor and the bot play a shift"
@@ -14,6 +14,7 @@ help:
 	@echo "make foreign install the encrypted client of another SDK, for the tests that need it"
 	@echo "make accept  the longer acceptance tests"
 	@echo "make bench   speed beside a minimal bot, into benchmarks/results (four minutes)"
+	@echo "make corpus  what can be wrong with the labelled messages (ARGS=--renew counts them anew)"
 	@echo "make torture hundreds of messages and kills, mutated input at length (half an hour)"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove what was set up"
@@ -43,6 +44,9 @@ bench-ledger: $(VENV)/ready
 
 bench-detect: $(VENV)/ready
 	@$(BIN)/python -m benchmarks.detect $(ARGS)
+
+corpus: $(VENV)/ready
+	@$(BIN)/python -m corpus.check $(ARGS)
 
 torture: $(VENV)/ready
 	@$(BIN)/python -m pytest -m torture $(ARGS)

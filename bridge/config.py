@@ -165,7 +165,9 @@ def load_config(path: Path) -> Config:
     user = server["user"].text()
     if not user.startswith("@") or ":" not in user:
         server["user"].fail(f"{user!r} is not a Matrix id such as @bluelamp:force.example")
-    force = top["force"].mapping(required=("name", "contact"), optional=("timezone", "peer_support"))
+    force = top["force"].mapping(
+        required=("name", "contact"), optional=("timezone", "peer_support")
+    )
     ledger = _optional(top, "ledger", ("path", "origin", "key_file", "anchor"))
     policies = _policies(top.get("policies"))
     brake = _optional(top, "brake", ("removals_per_minute",))

@@ -183,6 +183,11 @@ def due(
                               ", ".join(bucket.attested), left, gone)  # fmt: skip
         out.print(table)
         out.print(f"{len(file.buckets)} due; {len(file.holds)} active holds.")
+        if file.reviewers:
+            out.print(
+                f"The reviewers' keys of {', '.join(file.reviewers)} open what was flagged there "
+                "until they destroy theirs with the same command, one bucket after another."
+            )
         if output is not None:
             out.print(f"Hand {output} and a copy of the ledger to each custodian, who runs")
             out.print("  bluelamp keys destroy --due FILE --ledger COPY", markup=False)

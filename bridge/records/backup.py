@@ -1,8 +1,9 @@
 """A copy of everything that a force cannot make again, in one tar file, and back.
 
-Never holds a secret: not the ledger's signing key or what it tags people with, not the bot's
-session or passwords, and no key of a custodian. Never holds the crypto store either, which must not be restored: keys that were used
-since would be used twice. `bluelamp device renew` and `ledger recover` make good for both.
+Never holds a secret: not the ledger's signing key or what it looks for people with, not the bot's
+session or passwords, and no key of a custodian. Never holds the crypto store either, which must not
+be restored: keys that were used since would be used twice. `bluelamp device renew` and `ledger
+recover` make good for both.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import sqlite3
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ from bridge.errors import ConfigError, StoreError, UsageError
 from bridge.model import Ms
 from bridge.records.consult import consultations
 from bridge.store.chain import closed
-from bridge.store.file import copy
+from bridge.store.file import copy, forget_tag_keys
 
 _MANIFEST = "MANIFEST.json"
 _FORMAT = "bluelamp backup 1"
@@ -66,7 +66,7 @@ def create(
                 whole = Path(folder) / "copy"
                 if file.suffix == ".db":
                     copy(file, whole)
-                    _forget_tag_keys(whole)
+                    forget_tag_keys(whole)
                 else:
                     whole.write_bytes(file.read_bytes())
                 digests[name] = _digest(whole)
@@ -91,23 +91,6 @@ def _private(path: Path) -> BinaryIO:
     """Make a file that nobody else on this machine can read."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-def _forget_tag_keys(path: Path) -> None:
-    """Leave out what people and rooms are looked for with; after a restore there is a fresh one."""
-    try:
-        db = sqlite3.connect(path, isolation_level=None)
-        try:
-            db.executescript(
-                "PRAGMA journal_mode = DELETE; PRAGMA secure_delete = ON; "
-                "DELETE FROM tag_key; VACUUM;"
-            )
-        finally:
-            db.close()
-    except sqlite3.Error as exc:
-        raise StoreError(
-            f"The copy of the ledger was not made ready for a backup: {exc}."
-        ) from None
 
 
 def _files(config: Config) -> Iterator[tuple[str, Path]]:

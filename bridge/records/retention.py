@@ -44,6 +44,9 @@ class DueFile(msgspec.Struct, frozen=True, kw_only=True):
     buckets: tuple[str, ...]
     #: The rids of the holds that are active.
     holds: tuple[str, ...]
+    #: Buckets whose flagged records the reviewers' keys would still open, attested or not: what
+    #: reviewers destroy is on no record.
+    reviewers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,8 @@ class State:
     buckets: tuple[Bucket, ...]
     holds: tuple[Hold, ...]
     certificates: Mapping[str, Sequence[Certificate]] = field(repr=False)
+    #: Whether flagged records are sealed to reviewers, too.
+    reviewed: bool = False
 
     @property
     def active(self) -> tuple[Hold, ...]:
@@ -98,6 +103,9 @@ class State:
             seen=self.seen,
             buckets=tuple(bucket.name for bucket in self.buckets if bucket.is_due(now)),
             holds=tuple(hold.rid for hold in self.active),
+            reviewers=tuple(one.name for one in self.buckets if now >= one.expires)
+            if self.reviewed
+            else (),
         )
 
 
@@ -136,6 +144,7 @@ def state(config: Config) -> State:
             buckets=tuple(sorted(buckets, key=lambda one: (one.expires, one.name))),
             holds=tuple(reader.holds()),
             certificates=opened,
+            reviewed=config.reviewers is not None,
         )
     finally:
         reader.close()

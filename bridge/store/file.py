@@ -70,6 +70,27 @@ def is_up_to_date(db: sqlite3.Connection) -> bool:
     return bool(db.execute(SQL["version"]).fetchone()[0] >= _VERSION)
 
 
+def forget_tag_keys(path: Path) -> None:
+    """Leave nothing in the copy at *path* with which people and rooms could be looked for.
+
+    A ledger that goes on from it opens its buckets again, with fresh ones.
+
+    Raises:
+        StoreError: it cannot be written, or the disk is full.
+    """
+    try:
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = DELETE")
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute(SQL["drop_tag_keys"], ("~",))
+            db.execute("VACUUM")
+        finally:
+            db.close()
+    except sqlite3.Error as exc:
+        raise StoreError(f"The copy {path} was not made ready: {exc}.") from None
+
+
 def bring_up_to_date(db: sqlite3.Connection) -> None:
     """Give the file the tables that this version has; what stands in it stays.
 

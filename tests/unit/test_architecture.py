@@ -61,7 +61,7 @@ KNOWS = {
     "records": "verify errors model facts secret ledger register ports store config",
     "demo": "verify errors model secret control ledger matrix witness config app records",
     "cli": "verify errors model facts log nodes secret control orders detect policy ledger "
-    "register matrix store coverage witness config drafts app records demo",
+    "matrix store coverage witness config drafts app records demo",
     "__main__": "cli",
 }
 PLACE = {part: place for place, part in enumerate(KNOWS)}
@@ -105,7 +105,15 @@ HOMES = {
     "rich": {"cli"},
     "sqlite3": {"store"},
     "structlog": {
-        "app", "duties", "enforce", "live", "log", "matrix", "pipeline", "settle", "witness",
+        "app",
+        "duties",
+        "enforce",
+        "live",
+        "log",
+        "matrix",
+        "pipeline",
+        "settle",
+        "witness",
     },
     "typer": {"cli"},
     "vodozemac": {"matrix"},

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import sqlite3
+import stat
 import tarfile
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from bridge.config import load_config, load_identity, load_policies
 from bridge.facts import Noted
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
-from tests.unit.ledger.place import Place, go_on
+from tests.unit.ledger.place import BUCKET, Place, go_on
 
 
 def lose_and_restore(place: Place, after: Path) -> Path:
@@ -68,6 +71,40 @@ def test_a_backup_holds_no_secret(place: Place) -> None:
     assert {"config.yaml", "people.csv", "psd.json", "ledger/ledger.db"} <= names
     secrets = {name for name in names if "state" in name or "token" in name}
     assert not {name for name in secrets if not name.startswith("state/policies/")}
+
+
+def test_a_backup_is_nobody_elses_to_read_and_has_nothing_to_look_for_people_with(
+    place: Place, tmp_path: Path
+) -> None:
+    backup = tmp_path / "monday.tar"
+    db = sqlite3.connect(place.folder / "ledger" / "ledger.db")
+    keys = [key for (key,) in db.execute("SELECT key FROM tag_key")]
+    db.close()
+    assert keys
+    before = os.umask(0)
+    try:
+        assert place.run("backup", "create", str(backup)) == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    raw = backup.read_bytes()
+    assert not [key for key in keys if key in raw]
+
+
+def test_a_restored_ledger_goes_on_without_the_tag_keys_that_it_had(
+    place: Place, tmp_path: Path
+) -> None:
+    backup = tmp_path / "monday.tar"
+    assert place.run("backup", "create", str(backup)) == 0
+    assert place.run("backup", "restore", str(backup), "--into", str(tmp_path / "new")) == 0
+    for name in ("token", "state/ledger.key"):
+        (tmp_path / "new" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(place.folder / name, tmp_path / "new" / name)
+    new = Place(tmp_path / "new", place.keeper, place.say)
+    go_on(new.config, "nothing was lost")
+    assert new.run("ledger", "verify") in {0, 2}
+    assert new.run("retention", "due") == 1
+    assert BUCKET in place.say()
 
 
 def test_a_backup_of_a_ledger_that_is_being_written_to_verifies(

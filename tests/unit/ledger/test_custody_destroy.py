@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,17 @@ from bridge import app
 from bridge.cli import destroy as command
 from bridge.errors import CannotOpen
 from bridge.facts import Disposed, Noted, Released
+from bridge.ledger.opening import Reader
 from bridge.ledger.record import finish
 from bridge.ledger.seal import Sealer
 from bridge.model import Ms, Rid
-from bridge.records import retention
+from bridge.records import consult, custody, retention
+from bridge.records.reading import opened
 from bridge.records.safe import open_safe
 from bridge.store.chain import closed
 from bridge.store.reader import SqliteReader
 from bridge.verify.notes import encode64
-from bridge.verify.papers import Paper, ShredBody
+from bridge.verify.papers import OVERHEAD, Paper, ShredBody
 from tests.unit.ledger.custody import (
     BEN,
     BUCKET,
@@ -128,7 +131,7 @@ def test_the_host_takes_the_attestation_and_the_ledger_still_verifies(alone: For
     due(alone)
     assert destroy(alone, "psd") == 0
     assert alone.run("retention", "run", "--attestation", alone.path("psd.attestation.json")) == 0
-    assert alone.run("ledger", "verify") == 0
+    assert alone.run("ledger", "verify") == 2  # sound, and no checkpoint is kept elsewhere
 
 
 def test_two_custodians_are_both_needed(both: Force, capsys: Captured) -> None:
@@ -164,7 +167,7 @@ def test_a_hold_keeps_exactly_what_it_covers(alone: Force, capsys: Captured) -> 
     (wrap,) = attested(alone)[BUCKET]["holds"]
     assert wrap["hold"] == hold
     assert len(wrap["records"]) == 3  # two messages, and the verdict on one of them
-    assert alone.run("ledger", "verify") == 0
+    assert alone.run("ledger", "verify") == 2  # sound, and no checkpoint is kept elsewhere
 
 
 def test_a_hold_reaches_into_a_log_that_was_closed(
@@ -190,7 +193,7 @@ def test_a_hold_reaches_into_a_log_that_was_closed(
     alone.append(shred, at=Ms(JULY + 7_200_000))
     assert words(alone, capsys, "psd") == ALL[1:]
     assert words(alone, capsys, "psd", scope=f"hold:{hold} kind:message") == ALL[1:]
-    assert alone.run("ledger", "verify") == 0
+    assert alone.run("ledger", "verify") == 2  # sound, and no checkpoint is kept elsewhere
 
 
 def test_a_hold_keeps_its_own_record_readable(alone: Force, capsys: Captured) -> None:
@@ -409,7 +412,10 @@ def test_a_copy_without_a_checkpoint_that_was_kept_elsewhere_is_refused(
     ("note", "said"),
     [
         ("", "its checkpoint is none"),
-        ("other.example\n1\n" + "A" * 43 + "=\n\n\u2014 o AAAA\n", "is of other.example"),
+        (
+            f"other.example\n1\n{'A' * 43}=\n\n\u2014 o {encode64(bytes(68))}\n",
+            "is of other.example",
+        ),
     ],
 )
 def test_a_file_of_what_is_due_without_a_checkpoint_of_its_log_is_refused(
@@ -450,7 +456,7 @@ def test_where_nobody_could_be_looked_for_nothing_is_destroyed(
         made = opening(self, bucket, *rest)
         header, body = json.loads(made.header), json.loads(made.body)
         if bucket == BUCKET:
-            body["tag_keys"]["psd"] = body["tag_keys"]["psd"][:-8] + "AAAAAAA="
+            body["tag_keys"]["psd"] = encode64(bytes(OVERHEAD + 32))
         clear = {name: value for name, value in header.items() if name not in {"len", "sha256"}}
         return finish(clear, msgspec.json.encode(body, order="deterministic"))
 
@@ -461,6 +467,25 @@ def test_where_nobody_could_be_looked_for_nothing_is_destroyed(
     assert destroy(force, "psd", BUCKET) == 1
     assert "nobody can tell what holds cover there" in capsys.readouterr().err
     assert BUCKET in reopened(force, "psd").custodian.seeds
+
+
+def test_that_holds_were_opened_to_destroy_is_on_record(alone: Force, capsys: Captured) -> None:
+    due(alone)
+    assert destroy(alone, "psd", "system-2024-01") == 0  # no hold, nothing opened
+    assert not consult.consultations(alone.config).exists()
+    alone.hold("kind:message", at=JUNE)
+    due(alone)
+    assert destroy(alone, "psd", BUCKET) == 0
+    own = replace(
+        alone.config,
+        ledger=consult.consultations(alone.config),
+        origin=f"{alone.config.origin}/consultations",
+    )
+    reader = Reader(own.origin, ["psd"], [reopened(alone, "psd").custodian])
+    looks = [body for _, body in opened(own, reader, custody.scope_of(alone.config, "kind:view"))]
+    (look,) = [json.loads(body or b"") for body in looks]
+    assert (look["role"], look["scope"]) == ("custodian psd", "kind:hold")
+    assert BUCKET in look["purpose"]
 
 
 def test_saying_no_destroys_nothing(

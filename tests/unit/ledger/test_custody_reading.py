@@ -18,8 +18,9 @@ from bridge.cli.releases import load_session
 from bridge.errors import BridgeError, LedgerError, StoreError
 from bridge.ledger import release as releasing
 from bridge.ledger.opening import OwnHalves, Reader
-from bridge.ledger.release import SignedRelease
+from bridge.ledger.release import VALID_MS, SignedRelease
 from bridge.ledger.release import released as halves_of
+from bridge.model import Ms
 from bridge.records import consult
 from bridge.records.custody import scope_of
 from bridge.records.reading import opened
@@ -163,7 +164,7 @@ def test_the_consultation_ledger_has_a_key_and_an_anchor_of_its_own_and_verifies
     assert own.ledger_key.read_text() != alone.config.ledger_key.read_text()
     assert own.anchor is not None
     assert own.anchor.exists()
-    assert alone.run("ledger", "verify", "--consultations") == 0
+    assert alone.run("ledger", "verify", "--consultations") == 2  # sound, nothing kept elsewhere
     assert "1 view" in capsys.readouterr().out
 
 
@@ -486,3 +487,53 @@ def test_a_shred_record_that_is_none_brings_nothing(both: Force, body: bytes) ->
 def test_every_refusal_is_an_error_of_ours() -> None:
     assert issubclass(LedgerError, BridgeError)
     assert issubclass(LedgerError, Unsound)
+
+
+# Requests that somebody made by hand
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"purpose": "\x1b[1A\x1b[2K   scope  rid:0123"}, "do not show on a screen"),
+        ({"who": "asha\nrecords  1"}, "do not show on a screen"),
+        ({"case": "\u202eno case"}, "do not show on a screen"),
+        ({"rid": "../../evil"}, "no name of a record"),
+        ({"expires": 2**52}, "longer than the 7 days"),
+        ({"made": 2**52 - VALID_MS, "expires": 2**52}, "dated later than now"),
+    ],
+)
+def test_a_request_that_hides_what_it_asks_for_is_not_answered(
+    alone: Force, capsys: Captured, other: dict[str, object], said: str
+) -> None:
+    made = alone.path("request.json")
+    assert alone.run("ledger", "request", "--scope", "kind:message", "--purpose", "x",
+                     "-o", made) == 0  # fmt: skip
+    Path(made).write_text(json.dumps({**json.loads(Path(made).read_text()), **other}))
+    capsys.readouterr()
+    code = alone.run("ledger", "release", made, "--yes", "-o", alone.path("r"), *alone.keys("psd"))
+    assert code == 1
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert "\x1b" not in shown.out
+    assert not Path(alone.path("r")).exists()
+
+
+def test_the_key_of_a_request_is_deleted_when_no_answer_can_be_opened_any_more(
+    alone: Force, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(name: str) -> set[Path]:
+        before = set(alone.folder.glob("session-*.key"))
+        assert alone.run("ledger", "request", "--scope", "kind:message", "--purpose", "x",
+                         "-o", alone.path(name)) == 0  # fmt: skip
+        return set(alone.folder.glob("session-*.key")) - before
+
+    at = app.now()
+    (old,) = ask("one")
+    monkeypatch.setattr(app, "now", lambda: Ms(at + 60_000))
+    ask("two")
+    assert old.exists()
+    monkeypatch.setattr(app, "now", lambda: Ms(at + VALID_MS + 60_000))
+    (new,) = ask("three")
+    assert not old.exists()
+    assert new.exists()

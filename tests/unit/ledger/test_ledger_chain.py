@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StoreBehind, StoreError, UsageError
-from bridge.facts import Decided, Disposed, Erased, Held, Noted, Performed, Released, Seen
+from bridge.facts import Decided, Disposed, Erased, Fact, Held, Noted, Performed, Released, Seen
 from bridge.ledger.record import new_rid
 from bridge.model import (
     Action,
@@ -335,7 +335,7 @@ async def test_nothing_goes_from_a_closed_log_before_its_reason_is_durable(
         run(name, *values)
 
     monkeypatch.setattr(store, "_run", full)
-    facts = {
+    facts: dict[str, Fact] = {
         "release": Released(hold=hold, reason="closed", by="dsu"),
         "erase": Erased(record=b, orders=b"{}"),
     }

@@ -581,6 +581,32 @@ LINKS: list[tuple[str, Link]] = [
 ]  # fmt: skip
 
 
+def _shred_of_the_log_before(first: Ledger, *, forked: bool) -> Ledger:
+    """A second log with an attestation on a checkpoint of the first one, or of a fork of it."""
+    second, size = next_log(first), first.find("shred")
+    note = Checkpoint(ORIGIN, size, bytes(32)).sign(KEY) if forked else first.signed(size)
+    body = shred_body(msgspec.structs.replace(_attestation(first), checkpoint=note))
+    at = second.header(len(second.rows) - 1)["t"]
+    header = {**first.header(size), "rid": new_rid(), "t": at}
+    grown = second.with_more(header, b"")
+    return grown.with_row(len(grown.rows) - 1, header, body).add_up()
+
+
+def test_an_attestation_may_be_on_a_checkpoint_of_the_log_before_but_on_no_fork_of_it(
+    kept: Ledger,
+) -> None:
+    assert [one.failures for one in together(
+        kept, _shred_of_the_log_before(kept, forked=False))] == [[], []]  # fmt: skip
+    forked = together(kept, _shred_of_the_log_before(kept, forked=True))
+    assert [steps_of(one) for one in forked] == [set(), {12}]
+
+
+def _unreadable_note_of_a_lost_log(first: Ledger) -> Ledger:
+    size = len(first.rows)
+    lost = Previous(checkpoint=first.signed(size), lost=(0, size), reason="a fire")
+    return replace(next_log(first, previous=lost), outside=(("me", f"{ORIGIN}\nx"),))
+
+
 def _does_not_have(what: str) -> str:
     return {"not the end that": "does not have the end that"}.get(what, what)
 
@@ -674,6 +700,8 @@ def _all_tampered() -> list[tuple[int, Callable[[], list[Report]]]]:
         *((one.step, (one.do(kept_),)) for one in KEPT),
         *((one.step, (one.do(seen_),)) for one in SEEN),
         *((13, link(first, second)) for _, link in LINKS),
+        (6, (_unreadable_note_of_a_lost_log(first),)),
+        (12, (kept_, _shred_of_the_log_before(kept_, forked=True))),
     ]
     return [(step, lambda logs=logs: together(*logs)) for step, logs in made]  # type: ignore[misc]
 

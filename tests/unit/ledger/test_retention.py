@@ -88,7 +88,7 @@ NOW = NOON + 200 * DAY_MS
     [
         ({"checkpoint": ""}, "the checkpoint of this attestation"),
         (
-            {"checkpoint": "force.example/bluelamp\n1\nAAAA\n\n"},
+            {"checkpoint": "force.example/bluelamp"},
             "the checkpoint of this attestation",
         ),
         ({"destroyed": NOW + 121_000}, "dated later than the record"),
@@ -219,6 +219,25 @@ def test_what_is_kept_for_an_active_hold_is_not_erased_until_its_release(place: 
     assert place.bodies()[first]
     assert place.run("hold", "release", hold, "--reason", "over") == 0
     assert place.run("erase", first, "--order", order) == 0
+
+
+def test_a_hold_that_alone_keeps_what_a_later_one_may_need_is_not_released_unasked(
+    place: Place,
+) -> None:
+    assert place.run("hold", "add", "--scope", "rule:veh.vrm", "--reason", "first") == 0
+    (hold,) = place.holds()
+    first, *_ = place.rids()
+    wrap = Wrap(hold=hold, records=(first,), sealed=SEALED)
+    assert place.run("retention", "run", "--attestation", str(place.attest(wrap))) == 0
+    assert place.run("hold", "add", "--scope", "rule:veh.vrm", "--reason", "second") == 0
+    (late,) = set(place.holds()) - {hold}
+    assert place.run("hold", "release", hold, "--reason", "over") == 3
+    assert late in place.say()
+    assert place.bodies()[first]
+    assert place.run("hold", "release", late, "--reason", "that one keeps nothing") == 0
+    assert place.run("hold", "add", "--scope", "rule:veh.vrm", "--reason", "third") == 0
+    assert place.run("hold", "release", hold, "--reason", "over", "--even-so") == 0
+    assert not place.bodies()[first]
 
 
 def test_who_is_on_record_is_the_account_and_not_what_the_environment_says(

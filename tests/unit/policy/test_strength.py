@@ -53,9 +53,7 @@ counts = st.integers(0, 60)
 
 
 @given(counts, counts, counts, counts, st.integers(1, 400))
-def test_being_right_never_costs_strength(
-    a: int, b: int, c: int, d: int, people: int
-) -> None:
+def test_being_right_never_costs_strength(a: int, b: int, c: int, d: int, people: int) -> None:
     order = list(Mode)
     one = Tally(a, b, c, d)
     before = order.index(reduced(one, BOUNDS, people))
