@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
-import getpass
 import json
 import sys
 import traceback
@@ -34,7 +33,7 @@ from bridge.cli import (
     witness,
 )
 from bridge.cli.asking import give_order
-from bridge.cli.common import ConfigOption, config_path, configuration, err, out
+from bridge.cli.common import ConfigOption, config_path, configuration, err, out, who
 from bridge.config import (
     Config,
     load_certificates,
@@ -159,7 +158,7 @@ def pause(
 ) -> None:
     """Stop acting at once, in one room or everywhere; recording goes on."""
     _one_of(room, everywhere)
-    order = control.Order(do="pause", room=room, by=getpass.getuser(), reason=reason)
+    order = control.Order(do="pause", room=room, by=who(), reason=reason)
     give_order(configuration(context, config), order)
 
 
@@ -175,7 +174,7 @@ def resume(
 ) -> None:
     """Act again after a pause, and do what was owed meanwhile."""
     _one_of(room, everywhere)
-    order = control.Order(do="resume", room=room, by=getpass.getuser(), waive=waive)
+    order = control.Order(do="resume", room=room, by=who(), waive=waive)
     give_order(configuration(context, config), order)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from bridge import control
 from bridge.cli.asking import give_order
-from bridge.cli.common import ConfigOption, configuration
+from bridge.cli.common import ConfigOption, configuration, who
 
 ByOption = Annotated[
     str,
@@ -36,7 +35,7 @@ def status(context: typer.Context, config: ConfigOption = None) -> None:
 
 def reload(context: typer.Context, config: ConfigOption = None) -> None:
     """Have the running bot read the policy files now. A mistake in them leaves the old policy."""
-    give_order(configuration(context, config), control.Order(do="reload", by=getpass.getuser()))
+    give_order(configuration(context, config), control.Order(do="reload", by=who()))
 
 
 def activate(
@@ -46,7 +45,7 @@ def activate(
     config: ConfigOption = None,
 ) -> None:
     """Approve a draft as one of two policy officers. With the second approval it decides."""
-    order = control.Order(do="activate", about=digest, by=by, account=getpass.getuser())
+    order = control.Order(do="activate", about=digest, by=by, account=who())
     give_order(configuration(context, config), order)
 
 
