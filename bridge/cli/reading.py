@@ -42,7 +42,14 @@ from bridge.ledger import release as releasing
 from bridge.ledger.keys import public_of
 from bridge.ledger.opening import Reader, ReviewReader
 from bridge.ledger.record import new_rid
-from bridge.ledger.release import VALID_MS, Release, Request, Session, read_request
+from bridge.ledger.release import (
+    VALID_MS,
+    Release,
+    Request,
+    Session,
+    digest_of,
+    read_request,
+)
 from bridge.ledger.scope import Scope
 from bridge.model import Ms, Rid
 from bridge.records import consult
@@ -293,7 +300,9 @@ def request_records(
     )
     asyncio.run(consult.record(loaded, [look], app.now))
     own = output.with_name(session_name(made.rid))
-    session = Session(request=made.rid, seed=encode64(seed), expires=made.expires)
+    session = Session(
+        request=made.rid, seed=encode64(seed), expires=made.expires, asked=digest_of(made)
+    )
     drop_sessions(own.parent, at)
     write_secret(own, msgspec.json.encode(session).decode())
     write_secret(output, msgspec.json.format(msgspec.json.encode(made)).decode())

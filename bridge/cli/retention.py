@@ -41,6 +41,8 @@ def add_case(
 ) -> None:
     """Open a case."""
     loaded = configuration(context, config)
+    if not reference.strip() or not title.strip():
+        raise UsageError("a case needs a reference, such as PS/2026/114, and a title")
     if reference in {one.reference for one in _read_cases(loaded)}:
         raise UsageError(f"there is a case {reference} already")
     _record(loaded, CaseOpened(reference=reference, title=title, by=who()))
@@ -91,6 +93,8 @@ def add_hold(
 
 
 def _hold(config: Config, scope: str, *, case: str, reason: str) -> None:
+    if not reason.strip():
+        raise UsageError("Say why: the reason is recorded with the hold.")
     # Names change hands: what they mean today is what is held.
     settled = scope_of(config, scope).settled()
     hold = new_rid()

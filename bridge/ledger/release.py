@@ -6,6 +6,7 @@ sealed to a key that the asker made for this one request.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 
@@ -56,6 +57,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     seed: str
     #: Ms; no answer can be opened after it.
     expires: int = 0
+    #: What was asked, as `digest_of` has it.
+    asked: str = ""
     format: str = _SESSION
 
 
@@ -158,14 +161,24 @@ def release(
     return SignedRelease(release=text, signature=custodian.vouch("release", text))
 
 
+def digest_of(asked: Request) -> str:
+    """Name a request by everything in it: SHA-256, hex."""
+    return hashlib.sha256(_encode(asked)).hexdigest()
+
+
 def released(found: Release, session: Session) -> dict[Rid, bytes]:
     """Open a release with the session's private half: record → this custodian's half.
 
     Raises:
-        CannotOpen: the session is another request's.
+        CannotOpen: the session is another request's, or the request was changed on its way.
     """
     if session.request != found.request.rid:
         raise CannotOpen("this session's key was made for another request")
+    if session.asked and session.asked != digest_of(found.request):
+        raise CannotOpen(
+            "this release answers other words than were asked here: somebody changed the request "
+            "on its way"
+        )
     info = _info(found.request.origin, found.request.rid, found.custodian)
     plain = unseal_with(decode64(session.seed), decode64(found.sealed), info)
     entries = [plain[at : at + _ENTRY] for at in range(0, len(plain), _ENTRY)]

@@ -128,12 +128,16 @@ def parse_scope(
         raise UsageError(f"there is no person {got['person']!r}; give their Matrix id or full name")
     if got.get("kind", Kind.NOTE) not in list(Kind):
         raise UsageError(f"there is no kind {got['kind']!r}; there are: {', '.join(Kind)}")
+    start = _day(got["from"], zone, 0) if "from" in got else None
+    end = _day(got["to"], zone, 1) if "to" in got else None
+    if start is not None and end is not None and start >= end:
+        raise UsageError("this scope ends before it begins: nothing could be in it")
     return Scope(
         text=text,
         room=room,
         person=person,
-        start=_day(got["from"], zone, 0) if "from" in got else None,
-        end=_day(got["to"], zone, 1) if "to" in got else None,
+        start=start,
+        end=end,
         hold=got.get("hold"),
         clear={_CLEAR[name]: value for name, value in got.items() if name in _CLEAR},
     )

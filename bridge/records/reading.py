@@ -25,13 +25,25 @@ from bridge.store.chain import closed, is_log_of
 from bridge.store.reader import SqliteReader
 from bridge.verify import Unsound
 from bridge.verify.headers import Header, Kind
-from bridge.verify.notes import Verifier
+from bridge.verify.notes import Verifier, unverified
 from bridge.verify.proofs import Proof, prove
 from bridge.verify.report import Row, sum_up
 from bridge.verify.steps import Evidence, Report, verify_logs
 from bridge.verify.tree import lookup
 
 _RID = re.compile(r"[0-9a-f]{32}").fullmatch
+
+
+def _checkpoint(path: Path, config: Config) -> str:
+    """Read a checkpoint of this ledger; a wrong file is a slip, and no sign of tampering."""
+    note = read_text(path, "the checkpoint")
+    try:
+        origin = unverified(note).origin
+    except Unsound as exc:
+        raise ConfigError(str(path), None, f"this is not a checkpoint: {exc}") from None
+    if not is_log_of(origin, config.origin):
+        raise ConfigError(str(path), None, f"this checkpoint is of another ledger: {origin}")
+    return note
 
 
 def check_ledger(  # noqa: PLR0913 - what it is held against, from when, and whom to tell
@@ -52,7 +64,7 @@ def check_ledger(  # noqa: PLR0913 - what it is held against, from when, and who
         StoreError: there is no ledger.
         ConfigError: a checkpoint cannot be read.
     """
-    outside = [(str(path), read_text(path, "the checkpoint")) for path in checkpoints]
+    outside = [(str(path), _checkpoint(path, config)) for path in checkpoints]
     outside += notes
     anchors = [(f"the anchor {path}", read_text(path, "the anchor")) for path in _anchors(config)]
     if not outside and not anchors and not config.ledger.exists():

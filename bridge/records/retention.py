@@ -6,6 +6,7 @@ Never destroys a key: custodians do that on their own machines, and say so in a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -300,7 +301,8 @@ def refuse_lasting(config: Config, rid: str) -> None:
         UsageError: the record is that.
         StoreError: there is no such ledger.
     """
-    kind = _kind(config, rid)
+    row = _find(config, rid)
+    kind = _kind_of(row) if row is not None else None
     if kind in _LASTING:
         raise UsageError(f"a {kind} record cannot be erased: it says what was decided, not what")
     active = {hold.rid for hold in state(config).active}
@@ -365,8 +367,10 @@ def erasure(rid: str, orders: Iterable[Path], config: Config) -> Erased:
         UsageError: a custodian's order is missing, or is about another record.
         StoreError: there is no such ledger.
     """
-    if _kind(config, rid) is None:
+    if (row := _find(config, rid)) is None:
         raise UsageError(f"there is no record {rid} in this ledger")
+    if row.body is None:
+        raise UsageError(f"the content of record {rid} is gone already")
     refuse_lasting(config, rid)
     papers = [_order(path) for path in orders]
     by: dict[str, Paper] = {}
@@ -394,16 +398,12 @@ def _files(config: Config) -> tuple[Path, ...]:
     return (*closed(config.ledger), config.ledger)
 
 
-def _kind(config: Config, rid: str) -> str | None:
-    """The kind of the record of that name; None if there is none."""
+def _find(config: Config, rid: str) -> Row | None:
+    """The record of that name, in whichever log; None if there is none."""
     for path in _files(config):
-        reader = SqliteReader(path)
-        try:
-            row = reader.find(rid)
-        finally:
-            reader.close()
-        if row is not None:
-            return _kind_of(row)
+        with closing(SqliteReader(path)) as reader:
+            if (row := reader.find(rid)) is not None:
+                return row
     return None
 
 

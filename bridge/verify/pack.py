@@ -103,8 +103,8 @@ def check_pack(
         Unsound: something about it is not as it must be.
     """
     pack = _read(raw)
-    known = verifier or Verifier.parse(pack.verifier)
-    if verifier is not None and pack.verifier != str(verifier):
+    known = Verifier.parse(pack.verifier)
+    if verifier is not None and not _is_log_of(known, verifier):
         raise Unsound(f"this pack is of another ledger, or another key: {pack.verifier[:200]}")
     text = pack.header.encode()
     try:
@@ -125,6 +125,13 @@ def check_pack(
         verifier=known,
         pinned=verifier is not None,
     )
+
+
+def _is_log_of(log: Verifier, ledger: Verifier) -> bool:
+    """Say whether *log* is the ledger's first log, or a later one under the same key."""
+    before, _, number = log.name.rpartition("/")
+    later = before == ledger.name and number.isascii() and number.isdigit() and int(number) > 1
+    return log.key == ledger.key and (log.name == ledger.name or later)
 
 
 def _read(raw: bytes) -> Pack:

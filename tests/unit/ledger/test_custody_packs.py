@@ -10,7 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from bridge import app
 from bridge.cli.main import main
+from bridge.facts import Noted
+from bridge.model import Ms
 from bridge.records import consult
 from bridge.store.chain import closed
 from bridge.store.reader import SqliteReader
@@ -173,6 +176,7 @@ def test_what_is_no_pack_or_no_record_is_one_sentence(force: Force, capsys: Capt
 def test_the_certificate_of_a_disposal_is_shown_whole_to_everybody(
     force: Force, capsys: Captured
 ) -> None:
+    force.append(Noted(text="still here"), at=Ms(app.now() - 60_000))
     force.run("retention", "due", "-o", force.path("due.json"))
     force.run("keys", "destroy", BUCKET, "--due", force.path("due.json"), "--yes", "-o",
               force.path("a.json"), *force.keys("psd"))  # fmt: skip

@@ -16,6 +16,7 @@ import typer
 from bridge import app
 from bridge.cli.releases import load_session
 from bridge.errors import BridgeError, LedgerError, StoreError
+from bridge.facts import Noted
 from bridge.ledger import release as releasing
 from bridge.ledger.opening import OwnHalves, Reader
 from bridge.ledger.release import VALID_MS, SignedRelease
@@ -259,7 +260,8 @@ def test_another_requests_key_does_not_open_a_release(both: Force, capsys: Captu
     options = ["--release", answer, "--session", str(other), *both.keys("psd")]
     assert both.run("ledger", "open", *options) == 1
     assert "made for another request" in capsys.readouterr().err
-    renamed = json.loads(other.read_text()) | {"request": json.loads(aside.read_text())["request"]}
+    mine = json.loads(aside.read_text())
+    renamed = json.loads(other.read_text()) | {n: mine[n] for n in ("request", "asked")}
     other.write_text(json.dumps(renamed))
     assert both.run("ledger", "open", *options) == 1
     assert "sealed to another key" in capsys.readouterr().err
@@ -280,6 +282,18 @@ def test_a_release_that_was_changed_is_refused(both: Force, capsys: Captured) ->
         assert both.run("ledger", "open", "--release", str(answer), *both.keys("psd")) == 1
         assert capsys.readouterr().out == ""
         assert len(views(both)) == before
+
+
+def test_a_request_that_was_changed_on_its_way_is_not_opened(both: Force, capsys: Captured) -> None:
+    request, answer = asked(both)
+    words = Path(request).read_text()
+    Path(request).write_text(words.replace("an enquiry", "another enquiry"))
+    assert both.run("ledger", "release", request, "--yes", "-o", answer, *both.keys("im")) == 0
+    capsys.readouterr()
+    assert both.run("ledger", "open", "--release", answer, *both.keys("psd")) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "somebody changed the request" in " ".join(said.err.split())
 
 
 def test_a_release_is_recorded_before_it_is_written(
@@ -446,6 +460,7 @@ def test_where_there_are_no_reviewers_nothing_is_sealed_to_any(
 def test_reviewers_keys_are_destroyed_like_others_and_open_nothing_more(
     alone: Force, capsys: Captured
 ) -> None:
+    alone.append(Noted(text="still here"), at=Ms(app.now() - 60_000))
     alone.run("retention", "due", "-o", alone.path("due.json"))
     code = alone.run(
         "keys", "destroy", "social-2024-01", "--due", alone.path("due.json"), "--yes",

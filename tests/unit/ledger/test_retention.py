@@ -218,7 +218,9 @@ def test_what_is_kept_for_an_active_hold_is_not_erased_until_its_release(place: 
     assert "is kept for hold" in place.say()
     assert place.bodies()[first]
     assert place.run("hold", "release", hold, "--reason", "over") == 0
-    assert place.run("erase", first, "--order", order) == 0
+    assert not place.bodies()[first]  # its time was up: the release itself deletes it
+    assert place.run("erase", first, "--order", order) == 3
+    assert "gone already" in place.say()
 
 
 def test_a_hold_that_alone_keeps_what_a_later_one_may_need_is_not_released_unasked(
@@ -277,3 +279,33 @@ def test_what_a_hold_covers_is_nowhere_in_the_clear_on_the_host(place: Place) ->
     assert place.run("hold", "add", "--scope", scope, "--reason", "r") == 3  # nobody of that name
     raw = (place.folder / "ledger" / "ledger.db").read_bytes()
     assert b"peregrine" not in raw
+
+
+def test_what_is_gone_is_not_erased_again(place: Place) -> None:
+    first, *_ = place.rids()
+    order = str(place.order(first))
+    assert place.run("erase", first, "--order", order) == 0
+    assert place.run("erase", first, "--order", order) == 3
+    assert "gone already" in place.say()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("case", "add", "", "--title", "x"),
+        ("case", "add", "PS/1", "--title", " "),
+        ("hold", "add", "--scope", "rule:veh.vrm", "--reason", " "),
+        ("hold", "add", "--scope", "from:2026-11-23 to:2026-11-22", "--reason", "r"),
+    ],
+)
+def test_what_means_nothing_is_not_put_on_record(place: Place, arguments: tuple[str, ...]) -> None:
+    assert place.run(*arguments) == 3
+    assert place.holds() == []
+
+
+@pytest.mark.parametrize("text", ["homeserver: x\n", "other.example/log\n1\nAAAA\n\n"])
+def test_a_wrong_file_given_as_a_checkpoint_is_a_slip_and_no_alarm(place: Place, text: str) -> None:
+    path = place.folder / "slip.txt"
+    path.write_text(text)
+    assert place.run("ledger", "verify", "--checkpoint", str(path)) == 3
+    assert "slip.txt" in place.say()
