@@ -300,6 +300,7 @@ def test_folding_leaves_letters_and_figures() -> None:
 # Halves
 
 
+@pytest.mark.slow
 def test_dividing_is_even_and_the_same_each_time(corpus: Corpus) -> None:
     weighs = traits(corpus.cards, corpus.said)
     halves = divide(weighs)
@@ -314,6 +315,7 @@ def test_dividing_is_even_and_the_same_each_time(corpus: Corpus) -> None:
         assert held[trait] / total[trait] == pytest.approx(0.2, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_new_voice_moves_no_other(corpus: Corpus) -> None:
     weighs = traits(corpus.cards, corpus.said)
     before = divide(weighs)

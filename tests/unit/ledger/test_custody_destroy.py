@@ -170,6 +170,7 @@ def test_a_hold_keeps_exactly_what_it_covers(alone: Force, capsys: Captured) -> 
     assert alone.run("ledger", "verify") == 2  # sound, and no checkpoint is kept elsewhere
 
 
+@pytest.mark.slow
 def test_a_hold_reaches_into_a_log_that_was_closed(
     alone: Force, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +197,7 @@ def test_a_hold_reaches_into_a_log_that_was_closed(
     assert alone.run("ledger", "verify") == 2  # sound, and no checkpoint is kept elsewhere
 
 
+@pytest.mark.slow
 def test_a_hold_keeps_its_own_record_readable(alone: Force, capsys: Captured) -> None:
     """Or else nobody would know, years later, what it covers."""
     hold = alone.hold("kind:message")
@@ -232,6 +234,7 @@ def test_a_hold_with_nothing_in_a_bucket_is_named_and_saves_nothing(alone: Force
     assert reopened(alone, "psd").custodian.holds == {}
 
 
+@pytest.mark.slow
 def test_with_two_custodians_a_hold_is_read_with_what_the_other_released(
     both: Force, capsys: Captured
 ) -> None:
@@ -253,6 +256,7 @@ def test_with_two_custodians_a_hold_is_read_with_what_the_other_released(
     assert words(both, capsys, "psd") == []
 
 
+@pytest.mark.slow
 def test_one_destroys_and_the_other_not_yet_and_what_is_held_opens(
     both: Force, capsys: Captured
 ) -> None:
@@ -427,6 +431,7 @@ def test_a_file_of_what_is_due_without_a_checkpoint_of_its_log_is_refused(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_hold_goes_on_meaning_who_was_meant(alone: Force, capsys: Captured) -> None:
     people = alone.folder / "people.csv"
     people.write_text(people.read_text().replace("@ben.hughes:", "@ben:"))
@@ -508,6 +513,7 @@ def _refuse(*_: object, **__: object) -> None:
     raise typer.Abort
 
 
+@pytest.mark.slow
 def test_what_was_saved_for_a_hold_is_destroyed_only_after_its_release(
     alone: Force, capsys: Captured
 ) -> None:
