@@ -52,6 +52,9 @@ from bridge.verify.tree import HASH, Frontier, Tiler
 
 SQL = statements("ledger.sql")
 
+#: A log that could not be closed, because somebody reads it, is tried again after so long.
+ROLL_AGAIN_MS = 60_000
+
 T = TypeVar("T")
 
 
@@ -72,6 +75,7 @@ class SqliteStore:
         self._identity = identity
         self._dead: BridgeError | None = None
         self._wal_to_empty = False
+        self._roll_after = Ms(0)
         self._pending: list[tuple[Sequence[Fact], Cursor | None, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -290,8 +294,10 @@ class SqliteStore:
     def _roll(self) -> bool:
         if (genesis := self._one("genesis")) is None:
             return False
-        if half_year(written(genesis[0])) >= half_year(self._clock()):
+        now = self._clock()
+        if half_year(written(genesis[0])) >= half_year(now) or now < self._roll_after:
             return False
+        self._roll_after = Ms(now + ROLL_AGAIN_MS)
         while self._tidy():
             pass
         note = self._checkpoints.sign()

@@ -27,7 +27,7 @@ from bridge.model import (
 from bridge.store import chain
 from bridge.store.reader import SqliteReader
 from bridge.store.recover import Loss, recover
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite import ROLL_AGAIN_MS, SqliteStore
 from bridge.verify.notes import Verifier, parse
 from tests.making import NOON, ORIGIN, SOCIAL, Hands, custodian, identity, say
 
@@ -276,6 +276,8 @@ async def test_a_log_that_somebody_reads_is_closed_later_and_loses_nothing(tmp_p
     assert not await store.roll()
     await store.append([Noted(text="goes on meanwhile")])
     reader.close()
+    assert not await store.roll()  # not every second
+    clock.move(ROLL_AGAIN_MS)
     assert await store.roll()
     size = len(heads(tmp_path / "ledger.1.db"))
     assert size > before
