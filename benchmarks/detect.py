@@ -30,7 +30,7 @@ from benchmarks.results import RESULTS, keep, percentile, surroundings
 from bridge.config import load_policies
 from bridge.demo.force import shipped_policies
 from bridge.detect.fold import plain_bytes
-from bridge.detect.rules import Words
+from bridge.detect.rules import Concepts, Words
 from bridge.model import Message, RoomClass
 from bridge.policy import Policy
 from bridge.policy.corpus import Label, read_corpus
@@ -130,7 +130,7 @@ def patterns_of(policy: Policy) -> tuple[list[str], list[str]]:
     lexicons = {
         one.pattern
         for looks_for in sought
-        if not isinstance(looks_for, Words)
+        if isinstance(looks_for, Concepts)
         for group in looks_for.groups
         for one in group
     }

@@ -12,26 +12,22 @@ Usage: python -m benchmarks.latency [--messages N] [--into FOLDER]
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
 import random
 import re
 import secrets
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from benchmarks.paired import Paired
 from benchmarks.plot import staircases
-from benchmarks.results import RESULTS, compared, keep, surroundings
+from benchmarks.results import compared, surroundings
 from bridge.demo.force import SERVER
 from bridge.demo.officer import Officer, Phone
 from bridge.demo.stage import Stage, stage
@@ -251,22 +247,13 @@ def drawn(ours: Pair, peer: Pair, result: dict[str, Any]) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, and keep the result and its picture."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--messages", type=int, default=MESSAGES)
-    parser.add_argument("--into", type=Path, default=RESULTS)
-    asked = parser.parse_args(argv)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    before = surroundings()["load"]
-    with tempfile.TemporaryDirectory() as folder:
-        ours, peer = asyncio.run(run(Path(folder), asked.messages))
-    result = {**told(ours, peer), "load_before": before}
-    samples = result.pop("samples_ms")
-    keep(asked.into, "latency", {**result, "samples_ms": samples})
-    (asked.into / "latency.svg").write_text(drawn(ours, peer, result), encoding="utf-8")
-    print(json.dumps(result, indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    Paired(
+        name="latency",
+        about=__doc__,
+        messages=MESSAGES,
+        run=run,
+        told=told,
+        drawn=drawn,
+        samples="samples_ms",
+    ).main()

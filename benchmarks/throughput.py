@@ -39,9 +39,9 @@ from bridge.matrix.client import Clear, LampClient
 from bridge.matrix.keys import MEGOLM
 from bridge.matrix.memory import MemoryTransport
 from bridge.model import Batch, Cursor, Message, Room, RoomClass
-from bridge.pipeline import Pipeline
 from bridge.policy import Policy
 from bridge.store.sqlite import SqliteStore
+from bridge.way.pipeline import Pipeline
 from tests.making import NOON, REVIEW, SECURE, SOCIAL, Hands, custodian, identity
 
 BATCH = 50

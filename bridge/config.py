@@ -10,51 +10,49 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bridge.errors import ConfigError, PolicyError
 from bridge.ledger.keys import Bundle, Certificates
-from bridge.model import UserId
+from bridge.model import RoomClass, UserId
 from bridge.nodes import Node, parse
+from bridge.officers.hours import Hours
 from bridge.policy import Policy
 from bridge.policy.load import load
 from bridge.register import (
     Lock,
     People,
     Register,
-    dump_lock,
-    load_lock,
+    decode_people,
     load_people,
     load_rooms,
 )
+from bridge.rooms.directory import Directory, directory
+from bridge.running.answering import answering
+from bridge.running.door import Door, door
+from bridge.running.lockfile import read_ids
+from bridge.running.parties import (
+    Bystander,
+    Custody,
+    Standards,
+    custodians,
+    reviewers,
+    standards,
+    witnesses,
+)
+from bridge.running.settings import hour, hours, locks, policy_files, rehearsed, rehearses, zone
+from bridge.running.shelf import read_files
 from bridge.secret import read_secret, write_secret
-from bridge.shelf import read_files
 from bridge.store.book import Identity
-from bridge.verify import Unsound
-from bridge.verify.notes import Cosigner, Verifier, decode64, encode64
+from bridge.understand.shipped import SHIPPED
+from bridge.verify.notes import Verifier, decode64, encode64
 
-#: Who makes policy files active: whoever may write to the folder, or two policy officers.
-_ACTIVATIONS = ("folder", "two-people")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Custody:
-    """One custodian, as the bot's host knows them: public halves only."""
-
-    name: str
-    identity: bytes
-    certificates: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bystander:
-    """One witness, as the bot's host knows it."""
-
-    url: str
-    key: Cosigner
+#: Whether people who run commands have an account of this host each, or share one.
+_ACCOUNTS = ("own", "shared")
+_NO_MODEL = frozenset({"off", "no", "none"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +64,17 @@ class Config:
     user: UserId
     token_file: Path | None
     password_file: Path | None
+    #: An administrator's token, with which files are deleted from the server; None: they stay.
+    admin_token_file: Path | None
+    #: Whoever has left the list of people cannot sign in any more.
+    lock_leavers: bool
     #: What locks the cross-signing seeds; never in the folder that has them.
     identity_passphrase: Path
     force: str
     #: Whom officers ask, as it stands in the bot's texts.
     contact: str
+    #: Who answers for data protection; empty: whom officers ask.
+    data_protection: str
     #: Whom somebody in distress can talk to; empty where nobody is named.
     peer_support: str
     zone: ZoneInfo
@@ -79,8 +83,14 @@ class Config:
     policies: Path
     #: What is in that folder is a draft, until two policy officers have approved it.
     two_people: bool
+    #: Everybody runs commands under one account, so that whoever they say they are is believed.
+    shared_account: bool
+    #: The folder of the language model; None: there is to be none.
+    model: Path | None
     rooms: Path
     people: Path
+    #: Where people.csv is fetched from; None: people write it.
+    directory: Directory | None
     ledger: Path
     origin: str
     ledger_key: Path
@@ -88,12 +98,24 @@ class Config:
     custodians: tuple[Custody, ...]
     #: Who reads flagged messages without the custodians; None for nobody.
     reviewers: Custody | None
+    #: To whom alone reports are sealed; None where none can be made.
+    standards: Standards | None
     #: Other hosts, which are shown every checkpoint.
     witnesses: tuple[Bystander, ...]
     removals_per_minute: int
+    #: When appeals are answered.
+    appeals: Hours
+    #: Where the homeserver's gate finds the bot; None where there is no gate.
+    gate: Door | None
     #: Longer files are neither kept nor copied; a person is told.
     most_bytes: int
     rehearse: bool
+    #: Classes of rooms in which nothing is sent or removed.
+    rehearsed: frozenset[RoomClass]
+    #: The hour of the day at which supervisors are told what happened.
+    digest_hour: int
+    #: A major incident ends by itself after so many hours, where nobody says how many.
+    incident_hours: int
 
     @property
     def lock(self) -> Path:
@@ -118,9 +140,19 @@ def read_text(path: Path, what: str) -> str:
         ConfigError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path, what).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         raise ConfigError(str(path), None, f"{what} is not a UTF-8 text file") from None
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """Read a file that the force writes, whatever its encoding.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
     except OSError as exc:
         raise ConfigError(str(path), None, f"{what} cannot be read: {exc.strerror}") from None
 
@@ -140,23 +172,19 @@ def load_config(path: Path) -> Config:
     top = parse(read_text(path, "the configuration"), str(path)).mapping(
         required=("homeserver", "force", "custodians"),
         optional=(
-            "state",
-            "policies",
-            "rooms",
-            "people",
-            "ledger",
-            "reviewers",
-            "witnesses",
-            "brake",
-            "files",
-            "rehearse",
+            "state", "policies", "accounts", "model", "rooms", "people", "directory", "ledger",
+            "reviewers", "witnesses", "brake", "appeals", "files", "professional_standards",
+            "digest_hour", "incident_hours", "rehearse", "gate",
         ),
-    )
+    )  # fmt: skip
     folder = path.absolute().parent
     server = top["homeserver"].mapping(
         required=("url", "user"),
-        optional=("token_file", "password_file", "identity_passphrase_file"),
-    )
+        optional=(
+            "token_file", "password_file", "identity_passphrase_file", "admin_token_file",
+            "lock_leavers",
+        ),
+    )  # fmt: skip
     if ("token_file" in server) == ("password_file" in server):
         top["homeserver"].fail("give either a token_file or a password_file")
     url = server["url"].text().rstrip("/")
@@ -166,10 +194,10 @@ def load_config(path: Path) -> Config:
     if not user.startswith("@") or ":" not in user:
         server["user"].fail(f"{user!r} is not a Matrix id such as @bluelamp:force.example")
     force = top["force"].mapping(
-        required=("name", "contact"), optional=("timezone", "peer_support")
+        required=("name", "contact"), optional=("timezone", "peer_support", "data_protection")
     )
     ledger = _optional(top, "ledger", ("path", "origin", "key_file", "anchor"))
-    policies = _policies(top.get("policies"))
+    policies = policy_files(top.get("policies"))
     brake = _optional(top, "brake", ("removals_per_minute",))
     files = _optional(top, "files", ("most_mb",))
 
@@ -189,41 +217,51 @@ def load_config(path: Path) -> Config:
         user=UserId(user),
         token_file=place(server["token_file"], "") if "token_file" in server else None,
         password_file=place(server["password_file"], "") if "password_file" in server else None,
+        admin_token_file=(
+            place(server["admin_token_file"], "") if "admin_token_file" in server else None
+        ),
+        lock_leavers=locks(server),
         identity_passphrase=passphrase,
         force=force["name"].text(),
         contact=force["contact"].text(),
         peer_support=_text(force.get("peer_support"), ""),
-        zone=_zone(force.get("timezone")),
+        data_protection=_text(force.get("data_protection"), ""),
+        zone=zone(force.get("timezone")),
         state=state,
         policies=place(policies.get("folder"), "policies"),
         two_people="activation" in policies,
+        shared_account="accounts" in top and top["accounts"].choice(_ACCOUNTS) == "shared",
+        model=_model(top.get("model"), folder),
         rooms=place(top.get("rooms"), "rooms.yaml"),
         people=place(top.get("people"), "people.csv"),
+        directory=directory(top.get("directory"), folder),
         ledger=place(ledger.get("path"), "ledger/ledger.db"),
         origin=_text(ledger.get("origin"), f"{user.split(':', 1)[1]}/bluelamp"),
         ledger_key=place(ledger.get("key_file"), "state/ledger.key"),
         anchor=place(ledger.get("anchor"), "anchor/checkpoint"),
-        custodians=_custodians(top["custodians"], folder),
-        reviewers=_reviewers(top, folder),
-        witnesses=_witnesses(top.get("witnesses")),
+        custodians=custodians(top["custodians"], folder),
+        reviewers=reviewers(top, folder),
+        standards=standards(top, folder),
+        witnesses=witnesses(top.get("witnesses")),
         removals_per_minute=(
             brake["removals_per_minute"].integer(least=1, most=10_000) if brake else 60
         ),
+        gate=door(top.get("gate"), folder),
+        appeals=answering(top.get("appeals"), zone(force.get("timezone"))),
         most_bytes=(files["most_mb"].integer(least=1, most=500) if files else 50) * 1_048_576,
-        rehearse=top["rehearse"].boolean() if "rehearse" in top else False,
+        rehearse=rehearses(top.get("rehearse")),
+        rehearsed=rehearsed(top.get("rehearse")),
+        digest_hour=hour(top.get("digest_hour"), 7),
+        incident_hours=hours(top.get("incident_hours"), 4),
     )
 
 
-def _policies(node: Node | None) -> dict[str, Node]:
-    """Read where the policies are: a folder, or a folder and who makes what is in it active."""
+def _model(node: Node | None, folder: Path) -> Path | None:
+    """Read which language model takes part: the one that ships, a folder of one's own, or none."""
     if node is None:
-        return {}
-    if not node.is_mapping():
-        return {"folder": node}
-    got = node.mapping(required=("folder",), optional=("activation",))
-    if "activation" in got and got["activation"].choice(_ACTIVATIONS) == "folder":
-        del got["activation"]
-    return got
+        return SHIPPED
+    text = node.text()
+    return None if text.lower() in _NO_MODEL else folder / text
 
 
 def _text(node: Node | None, default: str) -> str:
@@ -234,98 +272,37 @@ def _optional(top: Mapping[str, Node], name: str, keys: tuple[str, ...]) -> dict
     return top[name].mapping(optional=keys) if name in top else {}
 
 
-def _zone(node: Node | None) -> ZoneInfo:
-    name = node.text() if node else "Europe/London"
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        if node is None:
-            return ZoneInfo("UTC")
-        node.fail(f"{name!r} is not a time zone such as Europe/London")
+def load_policies(
+    folder: Path,
+    *,
+    clock: Callable[[], float] | None = time.thread_time,
+    warn: Callable[[str], None] | None = None,
+) -> Policy:
+    """Read every policy file of *folder*, all or nothing; *warn* as for `policy.load.load`.
 
-
-def _custodians(node: Node, folder: Path) -> tuple[Custody, ...]:
-    found: list[Custody] = []
-    for item in node.list():
-        one = _custody(item, folder)
-        if one.name in {other.name for other in found}:
-            item.fail(f"the custodian {one.name!r} is given twice")
-        found.append(one)
-    if len(found) > 2:
-        node.fail("there may be one custodian or two, not more")
-    return tuple(found)
-
-
-def _reviewers(top: Mapping[str, Node], folder: Path) -> Custody | None:
-    if "reviewers" not in top:
-        return None
-    found = _custody(top["reviewers"], folder)
-    if found in _custodians(top["custodians"], folder):
-        top["reviewers"].fail("the reviewers need a vault of their own, not a custodian's")
-    return found
-
-
-def _custody(node: Node, folder: Path) -> Custody:
-    got = node.mapping(required=("name", "identity", "certificates"))
-    try:
-        identity = decode64(got["identity"].text())
-    except Unsound as exc:
-        got["identity"].fail(str(exc))
-    if len(identity) != 32:
-        got["identity"].fail("this is not an identity as 'bluelamp keys init' prints it")
-    certificates = folder / got["certificates"].text()
-    return Custody(name=got["name"].text(), identity=identity, certificates=certificates)
-
-
-def _witnesses(node: Node | None) -> tuple[Bystander, ...]:
-    found: list[Bystander] = []
-    for item in node.list(empty=True) if node else ():
-        got = item.mapping(required=("url", "key"))
-        url = got["url"].text().rstrip("/")
-        if not url.startswith(("http://", "https://")):
-            got["url"].fail(f"{url!r} is not an address such as https://witness.force.example")
-        try:
-            key = Cosigner.parse(got["key"].text())
-        except Unsound as exc:
-            got["key"].fail(f"{exc}; 'bluelamp witness' prints it when it starts")
-        if key.name in {one.key.name for one in found}:
-            got["key"].fail(f"the witness {key.name!r} is given twice")
-        found.append(Bystander(url=url, key=key))
-    return tuple(found)
-
-
-def load_policies(folder: Path, *, clock: Callable[[], float] | None = time.perf_counter) -> Policy:
-    """Read every policy file of *folder*, all or nothing.
+    *clock* counts this thread's own work: a busy machine makes no pattern dear.
 
     Raises:
         PolicyError: something in one of them is wrong.
     """
     try:
-        return load(read_files(folder), clock=clock)
+        told = None if warn is None else lambda words: warn(str(folder / words))
+        return load(read_files(folder), clock=clock, warn=told)
     except PolicyError as exc:
         raise PolicyError(str(folder / exc.source), exc.line, exc.problem) from None
 
 
-def load_register(config: Config) -> tuple[Register, People, Lock]:
-    """Read rooms.yaml, people.csv and, if there is one, rooms.lock.yaml.
+def load_register(config: Config, *, strict: bool = False) -> tuple[Register, People, Lock]:
+    """Read rooms.yaml, people.csv and, if there is one, rooms.lock.yaml; *strict* as `load_rooms`.
 
     Raises:
         ConfigError: something in one of them is wrong.
     """
-    people = load_people(read_text(config.people, "the list of people"), str(config.people))
-    register = load_rooms(
-        read_text(config.rooms, "the register of rooms"), str(config.rooms), people
-    )
-    if not config.lock.exists():
-        return register, people, Lock()
-    return register, people, load_lock(read_text(config.lock, "the room ids"), str(config.lock))
-
-
-def save_lock(config: Config, lock: Lock) -> None:
-    """Write rooms.lock.yaml in one step."""
-    fresh = config.lock.with_suffix(".new")
-    fresh.write_text(dump_lock(lock), encoding="utf-8")
-    fresh.replace(config.lock)
+    raw = read_bytes(config.people, "the list of people")
+    people = load_people(decode_people(raw, str(config.people)), str(config.people))
+    text = read_text(config.rooms, "the register of rooms")
+    register = load_rooms(text, str(config.rooms), people, strict=strict)
+    return register, people, read_ids(config.lock)
 
 
 def load_certificates(config: Config) -> Certificates:
@@ -346,6 +323,17 @@ def load_reviewers(config: Config) -> Certificates | None:
         LedgerError: a certificate is not by whom it should be.
     """
     return _certificates((config.reviewers,), "the reviewers") if config.reviewers else None
+
+
+def load_standards(config: Config) -> Certificates | None:
+    """Read professional standards' certificates; None where no reports can be made.
+
+    Raises:
+        ConfigError: the file is missing or is not one.
+        LedgerError: a certificate is not by whom it should be.
+    """
+    whose = "professional standards"
+    return _certificates((config.standards.custody,), whose) if config.standards else None
 
 
 def _certificates(custodies: tuple[Custody, ...], whose: str) -> Certificates:
@@ -404,6 +392,7 @@ def load_identity(config: Config, policy: Policy, *, pinned: bool = True) -> Ide
         custodians={one.name: one.identity for one in config.custodians},
         retention={cls: one.retention for cls, one in policy.classes.items()},
         reviewers=reviewers,
+        standards=load_standards(config),
     )
 
 

@@ -3,6 +3,7 @@
 * BridgeError                what went wrong, where, and what to do
   x ConfigError              a file that the force writes is wrong: config, people, rooms (exit 3)
     + PolicyError            a policy file is wrong; the old policy stays
+  x ModelRefused             the language model cannot be used; rules go on without it (exit 3)
   x UsageError               the command was used wrongly (exit 3)
   x TransportError           the homeserver could not be reached; worth trying again (exit 4)
     + RateLimited            it asked us to wait
@@ -10,6 +11,7 @@
       - NotSignedIn          our token or password is not accepted
     + NotFound               what we asked about is not there
     + TooLarge               a file is longer than we keep
+  x DirectoryError           the force's directory gave no whole answer; worth trying again (exit 4)
   x StoreError               the store cannot be used: full, damaged, locked (exit 4)
     + StoreLocked            another process writes to it
     + StoreBehind            it is older than a checkpoint kept elsewhere
@@ -50,6 +52,12 @@ class PolicyError(ConfigError):
     """A policy file cannot be used."""
 
 
+class ModelRefused(BridgeError):
+    """The language model is missing, was altered, or does not run."""
+
+    exit_code = 3
+
+
 class UsageError(BridgeError):
     """The command was used wrongly."""
 
@@ -85,6 +93,10 @@ class NotFound(TransportError):
 
 class TooLarge(NotPermitted):
     """A file is longer than we keep."""
+
+
+class DirectoryError(BridgeError):
+    """The force's directory of people was not reached, refused, or left somebody out."""
 
 
 class StoreError(BridgeError):

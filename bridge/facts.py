@@ -12,14 +12,34 @@ from typing import TypeAlias
 from bridge.model import (
     Action,
     Effect,
+    EventId,
     Gap,
+    Kind,
     Message,
+    Ms,
     Outcome,
     Rid,
     RoomClass,
     RoomId,
+    UserId,
     Verdict,
 )
+from bridge.oversight import Appraised, Care, Cleared, Drifted, Fate, Labelled
+from bridge.telling import Notice, Progress, Told
+
+#: These are read as a part of this module.
+__all__ = [
+    "Appraised", "Care", "Cleared", "Drifted", "Fate", "Labelled", "Notice", "Progress", "Told",
+]  # fmt: skip
+
+#: The rule of a verdict that lets a message through as a person promised: it uses up the promise.
+LET_THROUGH = "builtin:pass"
+
+
+#: The homeserver's gate asked about it and did not deliver it.
+GATE = "stopped at the gate"
+#: The gate asked about it in a rehearsal, and delivered it.
+GATE_PRACTISED = "would have been stopped at the gate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +54,8 @@ class Seen:
     owes: tuple[Effect, ...] = ()
     #: The name that its record gets, where somebody needs to know it beforehand.
     rid: Rid | None = None
+    #: How it came to us, where not by delivery alone: `GATE`, `GATE_PRACTISED`.
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +66,8 @@ class Decided:
     cls: RoomClass
     verdict: Verdict
     owes: tuple[Effect, ...] = ()
+    #: Why nothing of it is done, so that the message stays where it is; empty if nothing is held.
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +87,12 @@ class PolicyLoaded:
 
     revision: str
     files: tuple[tuple[str, str], ...]  #: (name, SHA-256 in hex) of every file
-    #: The revision of the files alone, where rules have lost strength; empty if none has.
+    #: The revision of the files alone, where rules have lost strength or a model takes part.
     base: str = ""
     #: (rule, the mode that it is reduced to).
     weakened: tuple[tuple[str, str], ...] = ()
+    #: The digest of the language model that takes part; empty if none does.
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +124,90 @@ class Adjudicated:
     action: Action
     decision: Decision
     by: str
+    #: Under which account of this machine it was said; empty where it was said in a room.
+    account: str = ""
+    #: The appeal that it answers; None where nobody appealed.
+    appeal: Appeal | None = None
+    #: Why, in the words of whoever decided; their own, and never the message's.
+    reason: str = ""
+    #: What we owe because of it, which is about the appeal's message.
+    owes: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appeal:
+    """Somebody says that what was done to their message was wrong."""
+
+    #: Its own name.
+    rid: Rid
+    #: The message as the verdict names it, and its record.
+    event: EventId
+    record: Rid
+    room: RoomId
+    cls: RoomClass
+    #: Whose message it is. Nobody else can appeal.
+    sender: UserId
+    sent_at: Ms
+    #: The verdict's record, its rule, and what happened in the room.
+    verdict: Rid
+    rule: str
+    action: Action
+    #: 2 where it asks for a second opinion; 0 where nobody appealed, and a person looked.
+    round: int
+    at: Ms
+    #: By when it is answered.
+    due: Ms
+
+    @property
+    def message(self) -> Message:
+        """Stand for the message, as far as is known without its words."""
+        return Message(
+            event_id=self.event,
+            room=self.room,
+            sender=self.sender,
+            sent_at=self.sent_at,
+            kind=Kind.TEXT,
+            type="m.room.message",
+        )
+
+
+class Stage(StrEnum):
+    """How far an appeal has come without being decided."""
+
+    RAISED = "raised"
+    REMINDED = "reminded"  #: people were reminded of it
+    OVERDUE = "overdue"  #: it was not answered in time; the room's owner was told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appealed:
+    """An appeal was raised, or has come further without being decided."""
+
+    appeal: Appeal
+    stage: Stage
+    owes: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minuted:
+    """A person puts a decision on record."""
+
+    rid: Rid
+    #: What they typed, which is on record as any message.
+    message: Message
+    cls: RoomClass
+    #: Which decision of that room it is, from 1.
+    number: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A person tells professional standards something, and nobody else."""
+
+    rid: Rid
+    message: Message
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +215,13 @@ class Missed:
     """The server did not give us part of a timeline."""
 
     gap: Gap
+
+
+class Mode(StrEnum):
+    """What keeps the bot from acting. Capture goes on in any case."""
+
+    PAUSE = "pause"  #: what is owed waits until it ends, and is then done
+    INCIDENT = "incident"  #: nothing becomes owed: a major incident, in which people have to talk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +232,9 @@ class Braked:
     on: bool
     by: str
     reason: str
+    mode: Mode = Mode.PAUSE
+    #: When it ends by itself; None: when somebody says so.
+    until: Ms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +242,13 @@ class Noted:
     """Something about the bot itself that the record should have: started, stopped, found."""
 
     text: str
+    #: The verdict about which a decision of the console was not followed, where it is one.
+    verdict: Rid | None = None
+
+    @property
+    def refers(self) -> dict[str, str]:
+        """What stands of that in the clear, so that the console knows of it without a key."""
+        return {"ref": self.verdict, "status": "refused"} if self.verdict else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +316,7 @@ class Basis(StrEnum):
     CUSTODIANS = "custodians"  #: every custodian's key was there
     GRANTED = "granted"  #: asked for, and released by the other custodian
     REVIEW = "review"  #: flagged records only, with the reviewers' key
+    STANDARDS = "standards"  #: reports only, with professional standards' key
     BREAK_GLASS = "break-glass"  #: a deputy alone; somebody must examine it afterwards
 
 
@@ -219,6 +347,35 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosed:
+    """Somebody is about to hand records to somebody else. Recorded before they are written out."""
+
+    rid: Rid
+    who: str
+    role: str
+    scope: str
+    purpose: str
+    case: str
+    recipient: str
+    #: How many records, and the SHA-256 (hex) of the file.
+    count: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directed:
+    """A reviewer says in the console what is to become of a verdict; the bot carries it out."""
+
+    rid: Rid
+    #: The verdict's record, in the ledger that was looked at.
+    verdict: Rid
+    decision: Decision
+    #: The reviewer's sign-in, as people.csv has it.
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """A look that nobody approved beforehand was examined afterwards."""
 
@@ -227,6 +384,9 @@ class Examined:
     finding: str
 
 
+#: Facts because of which something may become owed.
+OWES = Seen | Decided | Performed | Adjudicated | Appealed
+
 Fact: TypeAlias = (
     Seen
     | Decided
@@ -234,6 +394,9 @@ Fact: TypeAlias = (
     | PolicyLoaded
     | PolicyApproved
     | Adjudicated
+    | Appealed
+    | Minuted
+    | Reported
     | Missed
     | Braked
     | Noted
@@ -243,7 +406,14 @@ Fact: TypeAlias = (
     | Released
     | Disposed
     | Erased
+    | Drifted
+    | Cleared
+    | Appraised
+    | Labelled
+    | Told
     | Viewed
     | Granted
+    | Disclosed
+    | Directed
     | Examined
 )

@@ -2,10 +2,9 @@
 
 Never does I/O, reads a clock, or knows what Matrix JSON looks like.
 
-A `Batch` of `Message`s comes in. `detect` makes `Finding`s of a message, `policy.decide` makes a
-`Verdict` of them, and a verdict is turned into `Effect`s that we then owe. Doing one gives an
-`Outcome`. Each of these is on record as a fact (`bridge.facts`). Times are
-milliseconds since 1970 in UTC (`Ms`), as Matrix and the ledger have them.
+A `Batch` of `Message`s comes in. `detect` makes `Finding`s, `policy.decide` makes a `Verdict` of
+them, which is turned into `Effect`s that we owe. Doing one gives an `Outcome`. Each is on record as
+a fact (`bridge.facts`). Times are milliseconds since 1970 in UTC, as in Matrix and the ledger.
 """
 
 from __future__ import annotations
@@ -14,6 +13,13 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NewType, TypeAlias
+
+import msgspec
+
+from bridge.occasions import Moment, Queue
+
+#: These are read as a part of this module.
+__all__ = ["Moment", "Queue"]
 
 EventId = NewType("EventId", str)
 RoomId = NewType("RoomId", str)
@@ -55,6 +61,18 @@ class Room:
     review: RoomId | None = None
     #: Whose mark on a message moves it.
     supervisor: UserId | None = None
+    #: Who answers for the room, and hears when an appeal about it is late.
+    owner: UserId | None = None
+    team: str = ""  #: empty for the rooms of the whole force
+    #: Who may be in this room, and who in its secure room; None where nobody has said.
+    members: frozenset[UserId] | None = None
+    entitled: frozenset[UserId] | None = None
+    #: Where a message goes whose sender may not be in the secure room.
+    intake: RoomId | None = None
+    #: The highest marking that may be said there, such as OFFICIAL; empty: what its class says.
+    ceiling: str = ""
+    #: What would be done about its messages is on record as rehearsed, and is not done.
+    rehearse: bool = False
 
 
 class Kind(StrEnum):
@@ -111,6 +129,8 @@ class Message:
     suspect: bool = False
     #: Read only after it was first recorded as unreadable.
     late: bool = False
+    #: What a state event is about: of a membership, whose it is. None where it is no state.
+    state_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +151,7 @@ class Batch:
     cursor: Cursor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Something a detector saw. Holds where, never what: findings are logged and sealed."""
 
     #: The rule that found it, as the policy names it.
@@ -155,17 +174,6 @@ class Action(IntEnum):
     NUDGE = 1  #: it stays; its sender is told privately that it may belong elsewhere
     REDIRECT = 2  #: copied to the secure room, taken out, its sender told
     QUARANTINE = 3  #: taken out without a copy: markings above the room's ceiling only
-
-
-class Queue(StrEnum):
-    """Which people look. Queues join by union; they never change what happens in the room."""
-
-    APPEALS = "appeals"
-    PROFESSIONAL_STANDARDS = "professional-standards"
-    UNDECRYPTABLE = "undecryptable"
-    ERRORS = "errors"
-    MARKINGS = "markings"
-    MEMBERS = "members"  #: a member says that a message is operational
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,14 +219,37 @@ class Redact:
     reason: str
 
 
-class Moment(StrEnum):
-    """The occasion of a private word; each has its text in `texts`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """Let somebody into the room that their message goes to, where the register has them."""
 
-    NUDGE = "nudge"
-    MOVED = "moved"
-    REMOVED = "removed"
-    UNREADABLE = "unreadable"
-    SUPPORT = "support"
+    room: RoomId
+    about: EventId
+    to: RoomId
+    user: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Take out what else holds a message's words, read it all back, and certify what has gone."""
+
+    room: RoomId
+    about: EventId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """Post a moved message again where it was said, from the copy in the secure room."""
+
+    room: RoomId
+    about: EventId
+    #: The room that the copy stands in.
+    source: RoomId
+    #: The copy.
+    copy: EventId
+    #: When it was said, ms, where it goes back along with another message; else empty.
+    along: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +261,8 @@ class Notify:
     to: UserId
     moment: Moment
     reason: str
+    #: Which of several that are said at the same occasion about the same event; empty: the first.
+    turn: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +274,41 @@ class Refer:
     queue: Queue
     to: RoomId
     reason: str
+    #: Which of several requests about the same event; empty: the first.
+    turn: str = ""
+
+
+#: A choice is open for so long, which is less than a debt lives: 12 hours.
+CHOICE_MS = 43_200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Waits for a person to say whether what the gate stopped is moved or left: never carried out.
+
+    Their answer settles it, or the hours that it is open for.
+    """
+
+    room: RoomId
+    about: EventId
+    #: Who was asked.
+    user: UserId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say:
+    """Answer or tell somebody something that no `Moment` has: an answer to a command, a digest."""
+
+    room: RoomId
+    #: What it answers, which is an event of that room.
+    about: EventId
+    #: A person (in their direct room) or a room.
+    to: UserId | RoomId
+    #: Which of several things that are said about the same event: `help`, `privacy`, …
+    name: str
+    #: Plain text of our own; a line that begins with `!` is a command.
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +321,7 @@ class Keep:
     url: str
 
 
-Effect: TypeAlias = Copy | Redact | Notify | Refer | Keep
+Effect: TypeAlias = Copy | Redact | Notify | Refer | Keep | Invite | Close | Restore | Choice | Say
 
 
 def key(effect: Effect) -> str:
@@ -265,13 +333,21 @@ def key(effect: Effect) -> str:
     match effect:
         case Copy(to=to):
             whom: str = to
-        case Notify(to=user, moment=moment):
-            whom = f"{user}\0{moment}"
-        case Refer(queue=queue):
-            whom = queue
+        case Notify(to=user, moment=moment, turn=turn):
+            whom = f"{user}\0{moment}" + (f"\0{turn}" if turn else "")
+        case Refer(queue=queue, turn=turn):
+            whom = queue + (f"\0{turn}" if turn else "")
         case Keep(url=url):
             whom = url
-        case Redact():
+        case Invite(to=to, user=user):
+            whom = f"{user}\0{to}"
+        case Restore(copy=copy):
+            whom = copy
+        case Choice(user=user):
+            whom = user
+        case Say(to=to, name=said):
+            whom = f"{to}\0{said}"
+        case Redact() | Close():
             whom = ""
     name = f"{type(effect).__name__.lower()}\0{effect.room}\0{effect.about}\0{whom}"
     return hashlib.sha256(name.encode()).hexdigest()[:32]
@@ -310,6 +386,28 @@ class Status(StrEnum):
 FINAL = frozenset(Status) - {Status.FAILED}
 
 
+class Fate(StrEnum):
+    """What became of one thing that held words."""
+
+    REMOVED = "removed"
+    NOT_APPLICABLE = "not applicable"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of a removal certificate."""
+
+    #: What it was: message, edit, reaction, reply, thread, pin, file, thumbnail, search index …
+    what: str
+    fate: Fate
+    #: Its event or address, if it has one.
+    target: str = ""
+    #: Why, or until when, where something is left.
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one attempt at a debt went."""
@@ -318,3 +416,5 @@ class Outcome:
     status: Status
     #: What the server said, or the event that resulted; never words of a message.
     detail: str = ""
+    #: The certificate of a removal: what was done to each thing that held the words.
+    steps: tuple[Step, ...] = ()

@@ -19,6 +19,8 @@ E = TypeVar("E", bound=Enum)
 T = TypeVar("T")
 
 _DEEPEST = 12
+#: libyaml reads ten times faster; a build of PyYAML may lack it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
 
 
@@ -107,6 +109,17 @@ class Node:
             self.fail(f"{number} is not between {least} and {most}")
         return number
 
+    def probability(self) -> float:
+        """Read a probability: a number above 0 and below 1."""
+        text = self.text()
+        try:
+            number = float(text)
+        except ValueError:
+            self.fail(f"{text!r} is not a number such as 0.75")
+        if not 0 < number < 1:
+            self.fail(f"{text} is not a probability: above 0 and below 1")
+        return number
+
     def boolean(self) -> bool:
         """Read true or false (also yes, no, on and off)."""
         text = self.text().lower()
@@ -148,7 +161,7 @@ def parse(text: str, source: str, *, error: type[ConfigError] = ConfigError) -> 
         ConfigError (or *error*): it is not YAML, is empty, or uses anchors or deep nesting.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise error(source, line, f"this is not YAML: {exc.problem or exc.context}") from None

@@ -7,11 +7,23 @@ included, to these promises.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from bridge.facts import Decision, Fact
-from bridge.model import Action, Batch, Cursor, Debt, EventId, Message, Ms, Rid, RoomId, UserId
+from bridge.facts import Appeal, Decision, Fact, Mode, Stage
+from bridge.model import (
+    Action,
+    Batch,
+    Cursor,
+    Debt,
+    Effect,
+    EventId,
+    Message,
+    Ms,
+    Rid,
+    RoomId,
+    UserId,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +37,12 @@ class Post:
     sounds: bool = False
     #: Who is meant; their clients highlight it.
     mentions: tuple[UserId, ...] = ()
+    #: What it answers, in the same room.
+    reply_to: EventId | None = None
+    #: Reactions that are put under it, for people to tap.
+    offers: tuple[str, ...] = ()
+    #: Fields of our own, which clients do not show.
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Transport(Protocol):
@@ -70,6 +88,18 @@ class Transport(Protocol):
         """Say whether we made *room* to speak with one person."""
         ...
 
+    def newest(self, room: RoomId) -> RoomId:
+        """The room that continues *room* after upgrades, as both rooms say; itself otherwise."""
+        ...
+
+    def is_member(self, room: RoomId, user: UserId) -> bool:
+        """Say whether *user* is in *room*, or what continues it, as far as the server told us."""
+        ...
+
+    async def invite(self, room: RoomId, user: UserId) -> None:
+        """Ask *user* into *room*; doing it to somebody who is there or asked changes nothing."""
+        ...
+
     async def find(self, room: RoomId, txn: str, *, since: Ms) -> EventId | None:
         """Look for what was sent under *txn* at or after *since*."""
         ...
@@ -80,6 +110,14 @@ class Transport(Protocol):
 
     async def fetch(self, url: str) -> bytes:
         """Fetch a file as it lies on the server; `TooLarge` if it is longer than we keep."""
+        ...
+
+    def unsealed(self, message: Message, url: str, sealed: bytes) -> bytes:
+        """Give the file at *url* of *message* as its sender saw it; *sealed* is how it lies there.
+
+        In memory only, and without asking the server. May be called from any thread, as it takes as
+        long as the file is long. `NotFound` if it is not the file that was sent.
+        """
         ...
 
     async def repost(self, room: RoomId, message: Message, *, txn: str) -> EventId:
@@ -106,6 +144,61 @@ class Known:
     unreadable: bool
     room: RoomId
     sent_at: Ms
+    #: The record of the newest verdict on it.
+    verdict: Rid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Docket:
+    """An appeal, and how far it has come."""
+
+    appeal: Appeal
+    stage: Stage
+    #: What was decided, by whom and when; None where nobody has.
+    decision: Decision | None = None
+    decided_by: str = ""
+    decided_at: Ms | None = None
+
+    @property
+    def open(self) -> bool:
+        """Somebody still has to decide; to pass it on to somebody else decides nothing."""
+        return self.decision in {None, Decision.REFERRED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """Something that the bot sent because it owed it."""
+
+    #: What was sent, and which debt it paid.
+    event: EventId
+    effect: Effect
+    at: Ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A pause or a major incident that is on."""
+
+    mode: Mode
+    #: None: everywhere.
+    room: RoomId | None
+    since: Ms
+    #: When it ends by itself; None: when somebody says so.
+    until: Ms | None
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """A file that a recorded event brings."""
+
+    event: EventId
+    #: file or thumbnail.
+    part: str
+    url: str
+    #: Its bytes are in the record.
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +279,39 @@ class Store(Protocol):
         """The recorded edits of *event*, oldest first."""
         ...
 
+    async def posted(self, events: Sequence[EventId]) -> Mapping[EventId, Posted]:
+        """Those of *events* that the bot sent because it owed them."""
+        ...
+
+    async def posted_about(self, event: EventId) -> tuple[Posted, ...]:
+        """What the bot sent about *event* (copies, notices, questions), oldest first."""
+        ...
+
+    async def attached(
+        self, events: Sequence[EventId], url: str | None = None
+    ) -> tuple[Attached, ...]:
+        """The files of *events*; and every recorded event that brings the file at *url*."""
+        ...
+
+    async def appeals(self, of: Sequence[str]) -> tuple[Docket, ...]:
+        """The appeals that have one of these names or are about one of these events.
+
+        Oldest first; of one message, the first round first.
+        """
+        ...
+
+    async def open_appeals(self) -> tuple[Docket, ...]:
+        """The appeals that nobody has decided, oldest first."""
+        ...
+
+    async def passes(self, since: Ms) -> Mapping[tuple[UserId, RoomId], Action]:
+        """Whose next message in which room is let through, up to which action.
+
+        Such as was promised at or after *since* (`Moment.PASSED`) and not used yet. A verdict of
+        the rule `builtin:pass` uses it up.
+        """
+        ...
+
     async def owed(self) -> tuple[Debt, ...]:
         """What is owed and not settled, oldest first; a message's debts in their order."""
         ...
@@ -196,6 +322,29 @@ class Store(Protocol):
 
     async def brakes(self) -> frozenset[RoomId | None]:
         """Where acting is stopped; None stands for everywhere."""
+        ...
+
+    async def standing(self) -> tuple[Standing, ...]:
+        """The pauses and incidents that are on, oldest first; the pauses are also `brakes`."""
+        ...
+
+    async def minutes(self, room: RoomId) -> int:
+        """How many decisions of *room* are on record."""
+        ...
+
+    async def newest_told(self, sender: UserId, room: RoomId | None) -> EventId | None:
+        """The newest message of *sender*, in *room* or anywhere, about which they were told."""
+        ...
+
+    async def moved_near(self, event: EventId) -> Mapping[EventId, Known]:
+        """What the sender of *event* had moved from its room within ten minutes, oldest first."""
+        ...
+
+    async def counts(self, since: Ms, until: Ms) -> Mapping[tuple[RoomId, str], int]:
+        """How much was sent in [since, until): (the room that it is about, what).
+
+        What is the effect's name; of a word to a person also the moment, as in `notify moved`.
+        """
         ...
 
     async def approvals(self) -> tuple[Approval, ...]:

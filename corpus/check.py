@@ -6,6 +6,7 @@ Usage: python -m corpus.check              say what is wrong; 1 if anything is
        python -m corpus.check --renew      first give new voices a half, and README.md its tables
        python -m corpus.check --flat FILE  print one file as `bluelamp policy test` reads it
        python -m corpus.check --half held  print a whole half in the same way
+       … --half held --before              with what was said before each: `policy test --context`
        python -m corpus.check --unread     print what a second reader is still to read, unlabelled
 """
 
@@ -32,6 +33,10 @@ from corpus.rows import HERE, Corpus, Half, Said, read, rows_of
 OTHERS = (
     HERE.parent / "tests" / "corpus" / "sample.jsonl",
     HERE.parent / "tests" / "corpus" / "references.jsonl",
+    HERE.parent / "tests" / "corpus" / "shift.jsonl",
+    HERE.parent / "tests" / "corpus" / "beat.jsonl",
+    HERE.parent / "tests" / "corpus" / "ward.jsonl",
+    HERE.parent / "tests" / "corpus" / "unseen.jsonl",
 )
 #: How far the held half's share of messages, and of each label, may be from `HELD`.
 LOOSE = 0.03
@@ -167,8 +172,11 @@ def disputes(corpus: Corpus, folder: Path = HERE) -> Iterator[str]:
         yield f"disputed.jsonl: {name} has two labels and no line"
 
 
-def flat(said: list[Said]) -> str:
-    """Give messages as a policy is measured on: each by itself, with its kinds as tags."""
+def flat(said: list[Said], *, before: bool = False) -> str:
+    """Give messages as a policy is measured on, with their kinds as tags.
+
+    Each is by itself, or with what was said *before* it.
+    """
     return "".join(
         msgspec.json.encode(
             {
@@ -177,6 +185,7 @@ def flat(said: list[Said]) -> str:
                 "label": one.label,
                 "tags": [*one.kinds, *["hard"] * one.hard, *["with-before"] * bool(one.before)],
                 "note": one.why,
+                **({"before": one.before} if before and one.before else {}),
             }
         ).decode()
         + "\n"
@@ -224,14 +233,16 @@ def main() -> int:
     parser.add_argument("--renew", action="store_true", help="renew split.yaml and README.md first")
     parser.add_argument("--flat", type=Path, metavar="FILE", help="print a file of messages, flat")
     parser.add_argument("--half", type=Half, choices=list(Half), help="print a half, flat")
+    parser.add_argument("--before", action="store_true", help="flat, with what was said before")
     parser.add_argument("--unread", action="store_true", help="print what is to be read again")
     asked = parser.parse_args()
     corpus = read()
     if asked.flat:
-        sys.stdout.write(flat([one for one in corpus.said if one.voice == asked.flat.stem]))
+        said = [one for one in corpus.said if one.voice == asked.flat.stem]
+        sys.stdout.write(flat(said, before=asked.before))
         return 0
     if asked.half:
-        sys.stdout.write(flat(corpus.half(asked.half)))
+        sys.stdout.write(flat(corpus.half(asked.half), before=asked.before))
         return 0
     if asked.unread:
         sys.stdout.write(unread(corpus))

@@ -10,10 +10,11 @@ import asyncio
 import typer
 from rich.progress import Progress
 
-from bridge import app, control, drafts
 from bridge.cli.common import err, out
 from bridge.config import Config
-from bridge.orders import Orders
+from bridge.model import Ms
+from bridge.running import app, control, drafts
+from bridge.running.orders import Orders
 from bridge.store.sqlite import SqliteStore
 
 
@@ -35,8 +36,17 @@ async def _ask(config: Config, order: control.Order) -> control.Answer:
     parts = app.check(config)
     store = SqliteStore(config.ledger, parts.identity, app.now, anchor=config.anchor)
     try:
-        desk = drafts.desk(config, parts.policy, parts.people, store, app.now)
-        orders = Orders(store=store, settler=None, rooms=parts.rooms, desk=desk)
+        roster = drafts.roster(config, parts.people, store, app.now)
+        desk = drafts.desk(config, parts.policy, roster, store, app.now)
+        orders = Orders(
+            store=store,
+            settler=None,
+            rooms=parts.rooms,
+            clock=app.now,
+            zone=config.zone,
+            incident_ms=Ms(config.incident_hours * 3_600_000),
+            desk=desk,
+        )
         answer = await orders.obey(order)
         await _tidy(store)
         await store.checkpoint()

@@ -19,6 +19,8 @@ from rich.progress import Progress
 from bridge.config import Config, load_config
 
 DEFAULT = Path("config.yaml")
+_LOGIN = Path("/proc/self/loginuid")
+_NO_LOGIN = 0xFFFFFFFF
 
 #: What was asked for goes to standard output; everything else to standard error.
 out = Console(highlight=False, soft_wrap=True)
@@ -49,6 +51,20 @@ def who() -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return f"account {number}"
+
+
+def signed_in(config: Config) -> str:
+    """Name the account that somebody signed in with, also where they became the bot or root since.
+
+    The kernel keeps it from the sign-in on, where it was told (`loginuid`). Only for root and the
+    bot's own account is it believed: others could have set it where nobody had.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if os.getuid() in {0, config.state.stat().st_uid}:
+            number = int(_LOGIN.read_text(encoding="ascii"))
+            if number != _NO_LOGIN:
+                return pwd.getpwuid(number).pw_name
+    return who()
 
 
 @contextlib.contextmanager

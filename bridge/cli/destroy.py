@@ -12,7 +12,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bridge import app
 from bridge.cli.common import ConfigOption, configuration, out, watching, who
 from bridge.cli.keys import PassphraseOption, ShareOption, VaultOption, open_one
 from bridge.cli.releases import (
@@ -42,6 +41,7 @@ from bridge.records.custody import (
 )
 from bridge.records.retention import DueFile, refuse_lasting
 from bridge.records.safe import Safe
+from bridge.running import app
 from bridge.secret import write_secret
 from bridge.verify import Unsound
 from bridge.verify.headers import Kind
@@ -114,6 +114,7 @@ def destroy(
     if sources.notes and sources.config is None:
         raise UsageError("A checkpoint is held against a copy of the ledger: give --ledger COPY.")
     names = _named(key or [], sources)
+    _refuse_withheld(names, sources.due)
     safe = open_one(vault, share, passphrase_file)
     buckets = [name for name in names if not name.startswith(_HOLD)]
     holds = [name.removeprefix(_HOLD) for name in names if name.startswith(_HOLD)]
@@ -168,6 +169,16 @@ def _named(given: Sequence[str], sources: _Sources) -> list[str]:
         if name.startswith(_HOLD) and sources.config is None:
             raise UsageError("To destroy what was saved for a hold, give --ledger COPY as well.")
     return names
+
+
+def _refuse_withheld(names: Sequence[str], due: DueFile | None) -> None:
+    """Refuse what people have retained, or have not decided about, as the host's file has it."""
+    for name in names:
+        if due is not None and name in due.withheld:
+            raise UsageError(
+                f"{name} stays: people have retained it, or not decided about it yet. On the bot's "
+                "host 'bluelamp review list' says which."
+            )
 
 
 def _check_due(custodian: Custodian, buckets: Sequence[str], now: Ms) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from bridge import app, control
 from bridge.cli.common import ConfigOption, configuration, out
 from bridge.errors import UsageError
 from bridge.matrix.seeds import Vault
+from bridge.running import app, control
 
 cli = typer.Typer(help="The bot's own device.", no_args_is_help=True)
 

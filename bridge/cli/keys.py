@@ -13,13 +13,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bridge import app
 from bridge.cli.common import ConfigOption, config_path, err, out
 from bridge.config import load_config, load_policies
 from bridge.errors import CannotOpen, ConfigError, UsageError
 from bridge.ledger.keys import Custodian, public_of, seal_to, unseal_with
 from bridge.policy import Policy
 from bridge.records.safe import Safe, make_safe, officers_of, open_safe
+from bridge.running import app
 from bridge.secret import read_secret
 from bridge.verify.notes import decode64, encode64
 
@@ -72,8 +72,16 @@ def init(
     reviewers: Annotated[
         bool, typer.Option("--reviewers", help="Not a custodian, but who reads flagged messages.")
     ] = False,
+    standards: Annotated[
+        bool,
+        typer.Option(
+            "--professional-standards", help="Not a custodian, but who alone opens reports."
+        ),
+    ] = False,
 ) -> None:
     """Make a custodian: a vault, a share, and the certificates for the bot's host."""
+    if reviewers and standards:
+        raise UsageError("Reviewers and professional standards need a vault each.")
     for path in (vault, share):
         if path.exists():
             raise UsageError(f"{path} exists already; 'keys init' never overwrites a key.")
@@ -84,12 +92,21 @@ def init(
     _export(custodian, certificates)
     out.print(f"{count} bucket keys made and certified. In the bot's config.yaml:")
     first, dash = ("reviewers", "  ") if reviewers else ("custodians", "  - ")
+    first, dash = ("professional_standards", "  ") if standards else (first, dash)
+    team = "  team: who they are to officers\n" if standards else ""
     pad = " " * len(dash)
     out.print(
         f"\n{first}:\n{dash}name: {name}\n{pad}identity: {encode64(custodian.public)}\n"
-        f"{pad}certificates: {certificates}\n",
+        f"{pad}certificates: {certificates}\n{team}",
         markup=False,
     )
+    if standards:
+        out.print(
+            "Who holds this vault opens reports, and nothing else does: losing it loses them. "
+            "Destroy its keys when the custodians destroy theirs.",
+            style="bold yellow",
+        )
+        return
     if reviewers:
         out.print(
             "Who holds this vault reads flagged messages without the custodians; rooms' cards say "

@@ -11,12 +11,13 @@ import msgspec
 import typer
 from rich.progress import Progress
 
-from bridge import app, control, log
+from bridge import log
 from bridge.cli.common import ConfigOption, configuration, err, out
 from bridge.config import Config
 from bridge.errors import StoreError
 from bridge.records.consult import consulting
 from bridge.records.reading import check_ledger
+from bridge.running import app, control
 from bridge.verify.notes import cosigned
 from bridge.verify.steps import Report
 

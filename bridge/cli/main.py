@@ -15,25 +15,31 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bridge import __version__, app, control, log
+from bridge import __version__, log
 from bridge.cli import (
+    brake,
+    console,
     demo,
     destroy,
     device,
     disclose,
+    doctor,
     keys,
+    learn,
     ledger,
+    notices,
+    people,
     policing,
     policy,
     reading,
     replay,
     retention,
+    review,
     rooms,
     safekeeping,
     witness,
 )
-from bridge.cli.asking import give_order
-from bridge.cli.common import ConfigOption, config_path, configuration, err, out, who
+from bridge.cli.common import ConfigOption, config_path, configuration, err, out
 from bridge.config import (
     Config,
     load_certificates,
@@ -41,13 +47,20 @@ from bridge.config import (
     load_policies,
     load_register,
     load_reviewers,
+    load_standards,
 )
-from bridge.coverage import Coverage
+from bridge.detect.rules import Marking
 from bridge.errors import BridgeError, UsageError
-from bridge.model import Ms
+from bridge.model import JUDGED, Ms, RoomClass
+from bridge.officers.bench import outsiders
+from bridge.policy import Policy
+from bridge.register import People, Register
+from bridge.running import app, control
+from bridge.running.coverage import Coverage
 from bridge.secret import read_secret
 from bridge.store.reader import SqliteReader
 from bridge.verify import Unsound
+from bridge.way.understood import choose
 
 cli = typer.Typer(
     help="Blue Lamp keeps operational talk in the rooms that are built for it, and proves it.",
@@ -71,17 +84,27 @@ policy.cli.command("reload")(policing.reload)
 policy.cli.command("activate")(policing.activate)
 policy.cli.command("adjudicate")(policing.adjudicate)
 policy.cli.command("replay")(replay.replay)
+policy.cli.command("learn")(learn.learn)
 cli.add_typer(policy.cli, name="policy")
 cli.add_typer(rooms.cli, name="rooms")
+cli.add_typer(people.cli, name="people")
+cli.add_typer(notices.cli, name="notices")
 cli.add_typer(ledger.cli, name="ledger")
 cli.add_typer(keys.cli, name="keys")
 cli.add_typer(device.cli, name="device")
 cli.add_typer(retention.cases, name="case")
 cli.add_typer(retention.holds, name="hold")
 cli.add_typer(retention.cli, name="retention")
+cli.add_typer(review.cli, name="review")
 cli.command("erase")(retention.erase)
+cli.command("pause")(brake.pause)
+cli.command("resume")(brake.resume)
+cli.add_typer(brake.cli, name="incident")
 cli.add_typer(safekeeping.cli, name="backup")
 cli.command("witness")(witness.witness)
+cli.command("doctor")(doctor.doctor)
+cli.command("console")(console.console)
+cli.add_typer(console.cli, name="auditor")
 cli.command("demo")(demo.demo)
 
 
@@ -121,16 +144,18 @@ def run(
 
 @cli.command()
 def check(context: typer.Context, config: ConfigOption = None) -> None:
-    """Check everything that a force writes: config, people, rooms, policies, certificates."""
+    """Check all that a force writes: config, people, rooms, policies. Exit 2 if one is in doubt."""
     path = config_path(context, config)
     loaded = load_config(path)
     out.print(f"{path}: good")
-    policies = load_policies(loaded.policies)
+    doubts: list[str] = []
+    policies = load_policies(loaded.policies, warn=doubts.append)
     out.print(
         f"{loaded.policies}: good; {len(policies.rules)} rules, revision {policies.revision[:12]}"
     )
-    register, people, lock = load_register(loaded)
+    register, people, lock = load_register(loaded, strict=True)
     out.print(f"{loaded.people}: good; {len(people.persons)} people")
+    doubts += _above_their_class(register, policies)
     made = len(register.resolve(lock))
     out.print(f"{loaded.rooms}: good; {len(register.rooms)} rooms, {made} made on the server")
     secret = loaded.token_file or loaded.password_file
@@ -146,36 +171,63 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
         for name in sorted(policies.retention):
             reviewers.recipients(name, app.now())
         out.print(f"reviewers: good; {' and '.join(reviewers.custodians)}")
+    doubts += _reports(loaded, people, policies)
+    doubts += _undecided(register, people)
+    doubts += _unheard(register)
+    chosen = choose(loaded.model)
+    if chosen.model is not None:
+        out.print(f"{loaded.model}: good; {chosen.model.name} {chosen.model.digest[:12]}")
+    elif chosen.refused:
+        doubts.append(f"the language model is not used: {chosen.refused}; rules go on without it")
+    for doubt in doubts:
+        err.print(doubt, markup=False, style="yellow")
+    if doubts:
+        raise typer.Exit(2)
 
 
-@cli.command()
-def pause(
-    context: typer.Context,
-    config: ConfigOption = None,
-    room: Annotated[str | None, typer.Option(help="The room's name or id.")] = None,
-    everywhere: Annotated[bool, typer.Option("--all", help="Everywhere.")] = False,
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
-) -> None:
-    """Stop acting at once, in one room or everywhere; recording goes on."""
-    _one_of(room, everywhere)
-    order = control.Order(do="pause", room=room, by=who(), reason=reason)
-    give_order(configuration(context, config), order)
+def _reports(config: Config, people: People, policy: Policy) -> list[str]:
+    """Check that reports can be sealed and that somebody hears of them; say if nobody does."""
+    standards = load_standards(config)
+    if config.standards is None or standards is None:
+        return []
+    standards.recipients(policy.classes[RoomClass.REVIEW].retention, app.now())
+    out.print(f"professional standards: good; reports go to {config.standards.team}", markup=False)
+    if any("professional-standards" in one.roles for one in people.persons.values()):
+        return []
+    return [
+        f"{config.people}: nobody has the role professional-standards, so nobody would hear of a "
+        "report, and none is taken"
+    ]
 
 
-@cli.command()
-def resume(
-    context: typer.Context,
-    config: ConfigOption = None,
-    room: Annotated[str | None, typer.Option(help="The room's name or id.")] = None,
-    everywhere: Annotated[bool, typer.Option("--all", help="Everywhere.")] = False,
-    waive: Annotated[
-        bool, typer.Option("--waive", help="Do not do what was owed meanwhile; it is recorded.")
-    ] = False,
-) -> None:
-    """Act again after a pause, and do what was owed meanwhile."""
-    _one_of(room, everywhere)
-    order = control.Order(do="resume", room=room, by=who(), waive=waive)
-    give_order(configuration(context, config), order)
+def _undecided(register: Register, people: People) -> list[str]:
+    """Name the judged rooms about which no reviewer could decide an appeal."""
+    return [
+        f"{register.source}:{entry.line}: nobody could decide an appeal about {entry.name} in "
+        f"working hours: {people.source} has no reviewer outside {entry.team or 'the room'}"
+        for entry in register.rooms.values()
+        if entry.cls in JUDGED and not outsiders(entry.team, people)
+    ]
+
+
+def _unheard(register: Register) -> list[str]:
+    """Say so where there is no room in which people are asked."""
+    if any(entry.cls is RoomClass.REVIEW for entry in register.rooms.values()):
+        return []
+    return [
+        f"{register.source}: there is no room of class review, so nobody hears what the bot asks, "
+        "or that it has locked a room; it is on record only"
+    ]
+
+
+def _above_their_class(register: Register, policy: Policy) -> list[str]:
+    """Name the judged rooms in which more may be said than their class is meant for."""
+    return [
+        f"{register.source}:{entry.line}: {entry.name} may hold what is marked "
+        f"{entry.ceiling}: its class {entry.cls} may not, and the room's ceiling counts"
+        for entry in register.rooms.values()
+        if entry.cls in JUDGED and Marking.of(entry.ceiling) > policy.classes[entry.cls].ceiling
+    ]
 
 
 @cli.command()
@@ -250,11 +302,6 @@ def _show_coverage(found: Coverage) -> None:
             err.print(f"missed in {day.room} on {day.day}: {event}", style="red")
     for room, why in found.closed.items():
         err.print(f"could not look into {room}: {why}", style="red")
-
-
-def _one_of(room: str | None, everywhere: bool) -> None:
-    if (room is None) == (not everywhere):
-        raise UsageError("Say where: --room NAME or --all.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from bridge import control
 from bridge.cli.asking import give_order
-from bridge.cli.common import ConfigOption, configuration, who
+from bridge.cli.common import ConfigOption, configuration, signed_in, who
+from bridge.running import control
 
 ByOption = Annotated[
     str,
     typer.Option(
-        help="Who says so: name, Matrix id, collar number or console sign-in, as in people.csv."
+        help="Who says so, as in people.csv: name, Matrix id, collar number or sign-in. Needed "
+        "only where everybody shares one account (accounts: shared)."
     ),
 ]
 
@@ -41,21 +42,25 @@ def reload(context: typer.Context, config: ConfigOption = None) -> None:
 def activate(
     context: typer.Context,
     digest: Annotated[str, typer.Argument(help="The policy's digest; its first 12 digits do.")],
-    by: ByOption,
+    by: ByOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Approve a draft as one of two policy officers. With the second approval it decides."""
-    order = control.Order(do="activate", about=digest, by=by, account=who())
-    give_order(configuration(context, config), order)
+    loaded = configuration(context, config)
+    order = control.Order(do="activate", about=digest, by=by, account=signed_in(loaded))
+    give_order(loaded, order)
 
 
 def adjudicate(
     context: typer.Context,
     rid: Annotated[str, typer.Argument(help="The record of the message, or of its verdict.")],
     decision: Annotated[Found, typer.Option(help="What you found.")],
-    by: ByOption,
+    by: ByOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Put on record whether what was done to a message was right; rules that err lose strength."""
-    order = control.Order(do="adjudicate", about=rid, decision=decision.value, by=by)
-    give_order(configuration(context, config), order)
+    loaded = configuration(context, config)
+    order = control.Order(
+        do="adjudicate", about=rid, decision=decision.value, by=by, account=signed_in(loaded)
+    )
+    give_order(loaded, order)

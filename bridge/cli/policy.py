@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli.common import ConfigOption, config_path, err, out
+from bridge.cli.common import ConfigOption, config_path, err, out, watching
+from bridge.cli.meaning import ModelOption, chosen, show_belief
 from bridge.config import load_config, load_policies, read_text
 from bridge.detect.rules import Channel, Mode
-from bridge.drafts import find_policies
 from bridge.errors import UsageError
 from bridge.model import JUDGED, Action, RoomClass
 from bridge.policy import Policy
@@ -22,6 +23,9 @@ from bridge.policy.corpus import Label, read_corpus
 from bridge.policy.explain import Explanation, explain
 from bridge.policy.gate import gate
 from bridge.policy.measure import Measurement, compare, measure, wilson
+from bridge.running.drafts import find_policies
+from bridge.understand.model import Asked
+from bridge.way.understood import asking
 
 cli = typer.Typer(help="Try and measure policies.", no_args_is_help=True)
 
@@ -33,11 +37,16 @@ PoliciesOption = Annotated[
 
 def _load(context: typer.Context, config: Path | None, policies: Path | None) -> Policy:
     if policies is not None:
-        return load_policies(policies)
+        return load_policies(policies, warn=_doubt)
     path = config_path(context, config)
     if path.exists() or config is not None or context.find_root().obj is not None:
-        return load_policies(load_config(path).policies)
-    return load_policies(Path("policies"))
+        return load_policies(load_config(path).policies, warn=_doubt)
+    return load_policies(Path("policies"), warn=_doubt)
+
+
+def _doubt(words: str) -> None:
+    """Show what loads and may be meant otherwise."""
+    err.print(words, markup=False, style="yellow")
 
 
 def _other(context: typer.Context, config: Path | None, named: str) -> Policy:
@@ -52,15 +61,30 @@ def explain_text(
     context: typer.Context,
     text: Annotated[str, typer.Argument(help="The words of a message; '-' reads them from input.")],
     cls: Annotated[str, typer.Option("--class", help="The class of room.")] = "social",
+    before: Annotated[
+        list[str] | None,
+        typer.Option(help="What was said in the room before it; repeatable, oldest first."),
+    ] = None,
     config: ConfigOption = None,
     policies: PoliciesOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Say what would happen to a message and why. Nothing is kept."""
     if cls not in list(RoomClass):
         raise UsageError(f"{cls!r} is no class of room; there are: {', '.join(RoomClass)}")
     if text == "-":
-        text = typer.get_text_stream("stdin").read().rstrip("\n")
-    _show(explain(_load(context, config, policies), text, RoomClass(cls)))
+        stream = typer.get_text_stream("stdin", encoding="utf-8", errors="replace")
+        text = stream.read().rstrip("\n")
+    choice = chosen(context, config, model)
+    policy = choice.beside(_load(context, config, policies))
+    asked = Asked(text, tuple(before or ()))
+    belief = choice.model.judge([asked])[0] if choice.model and policy.speaking else None
+    found = explain(policy, text, RoomClass(cls), belief if belief and belief.read else None)
+    _show(found)
+    if choice.model is not None and belief is not None:
+        show_belief(choice.model, asked, belief, found)
+    if found.cls in JUDGED:
+        out.print(f"policy {found.verdict.revision[:12]}", style="dim")
 
 
 def _show(found: Explanation) -> None:
@@ -113,7 +137,6 @@ def _show(found: Explanation) -> None:
         out.print(f"people look: {', '.join(sorted(verdict.referrals))}")
     if found.scores.get(Channel.SUPPORT):
         out.print("somebody may be in distress: never moved; peer support is offered privately")
-    out.print(f"policy {verdict.revision[:12]}", style="dim")
 
 
 def _underline(found: Explanation) -> None:
@@ -146,20 +169,30 @@ def measure_policy(
         str | None,
         typer.Option("--gate", help="Such as 'social.redirect_per_1000<=5'; exit 1 if not met."),
     ] = None,
+    model: ModelOption = None,
+    with_before: Annotated[
+        bool,
+        typer.Option("--context", help="Tell the language model what was said before each, too."),
+    ] = False,
 ) -> None:
     """Measure the policy on labelled messages, each judged by itself as in a social room."""
-    policy = _load(context, config, policies)
+    choice = chosen(context, config, model)
+    policy = choice.beside(_load(context, config, policies))
     labelled = [
-        one for file in corpus for one in read_corpus(read_text(file, "the corpus"), str(file))
+        one if with_before else dataclasses.replace(one, before=())
+        for file in corpus
+        for one in read_corpus(read_text(file, "the corpus"), str(file))
     ]
-    measured = measure(policy, labelled, clock=time.perf_counter)
+    with watching("asking the language model") as progress:
+        ask = asking(choice.model, progress) if choice.model and policy.speaking else None
+        measured = measure(policy, labelled, clock=time.perf_counter, ask=ask)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(measured.as_json())).decode())
     else:
         _report(measured)
     if baseline is not None:
-        other = _other(context, config, baseline)
-        before = measure(other, labelled, clock=time.perf_counter)
+        other = choice.beside(_other(context, config, baseline))
+        before = measure(other, labelled, clock=time.perf_counter, ask=ask)
         change = compare(before, measured)
         err.print(f"newly matched: {', '.join(change.newly_matched) or 'none'}")
         err.print(f"no longer matched: {', '.join(change.no_longer_matched) or 'none'}")
@@ -207,7 +240,11 @@ def _report(measured: Measurement) -> None:
     concern = measured.of(Label.CONCERN)
     if concern:
         referred = sum(one.referred for one in concern)
-        out.print(f"of {len(concern)} messages of concern, {referred} would be looked at")
+        alone = sum(one.doubted for one in concern)
+        said = f"; the language model finds {alone} so" if measured.model else ""
+        out.print(f"of {len(concern)} messages of concern, {referred} would be looked at{said}")
+    if measured.model:
+        out.print(f"with the language model {measured.model[:12]}, asked about {measured.asked}")
     out.print(f"{measured.messages_per_second:,.0f} messages a second")
     if measured.false_positives:
         out.print("wrongly flagged: " + ", ".join(measured.false_positives[:20]))

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,6 @@ import msgspec
 import typer
 from rich.table import Table
 
-from bridge import app
 from bridge.cli.common import ConfigOption, configuration, err, out, watching, who
 from bridge.cli.keys import (
     PassphraseOption,
@@ -40,7 +39,7 @@ from bridge.errors import CannotOpen, UsageError
 from bridge.facts import Basis, Examined, Granted, Viewed
 from bridge.ledger import release as releasing
 from bridge.ledger.keys import public_of
-from bridge.ledger.opening import Reader, ReviewReader
+from bridge.ledger.opening import Reader, ReportReader, ReviewReader
 from bridge.ledger.record import new_rid
 from bridge.ledger.release import (
     VALID_MS,
@@ -53,11 +52,13 @@ from bridge.ledger.release import (
 from bridge.ledger.scope import Scope
 from bridge.model import Ms, Rid
 from bridge.records import consult
+from bridge.records.certificate import certificate
 from bridge.records.custody import LedgerCopy, names_of, scope_of
 from bridge.records.reading import Opener, opened
 from bridge.records.safe import Safe
+from bridge.running import app
 from bridge.secret import write_secret
-from bridge.verify.headers import Header
+from bridge.verify.headers import Header, Kind
 from bridge.verify.notes import encode64
 
 
@@ -66,6 +67,7 @@ class Role(StrEnum):
 
     CUSTODIAN = "custodian"
     REVIEWER = "reviewer"
+    PROFESSIONAL_STANDARDS = "professional-standards"
 
 
 class Ground(StrEnum):
@@ -121,12 +123,16 @@ def open_records(
     release: ReleaseOption = None,
     session: SessionOption = None,
     role: Annotated[
-        Role, typer.Option("--as", help="Reviewers see flagged records only.")
+        Role,
+        typer.Option("--as", help="Reviewers see flagged records only, standards reports only."),
     ] = Role.CUSTODIAN,
     basis: Annotated[
         Ground, typer.Option(help="break-glass: in an emergency, to be examined afterwards.")
     ] = Ground.CUSTODIANS,
     passphrase_file: PassphrasesOption = None,
+    certificates: Annotated[
+        bool, typer.Option("--certificates", help="Only certificates of removals, in words.")
+    ] = False,
 ) -> None:
     """Read records with the custodians' keys. The look is recorded before anything is shown."""
     loaded = configuration(context, config)
@@ -142,9 +148,12 @@ def open_records(
         safes = open_safes(vault or [], share or [], passphrase_file or [])
         if role is Role.REVIEWER:
             means = with_reviewers(loaded, asked.scope, safes)
+        elif role is Role.PROFESSIONAL_STANDARDS:
+            means = with_standards(loaded, asked.scope, safes)
+            asked = replace(asked, scope=replace(asked.scope, reports=True))
         else:
             means = with_custodians(loaded, safes, basis)
-    _take(loaded, asked, means)
+    _take(loaded, asked, means, certificates=certificates)
 
 
 def asked_for(config: Config, scope: str, purpose: str, case: str) -> Asked:
@@ -221,6 +230,23 @@ def with_reviewers(config: Config, scope: Scope, safes: Sequence[Safe]) -> Means
     )
 
 
+def with_standards(config: Config, scope: Scope, safes: Sequence[Safe]) -> Means:
+    """Open reports with professional standards' vault, and nothing else."""
+    if config.standards is None:
+        raise UsageError("The configuration names no professional standards.")
+    custody = config.standards.custody
+    if len(safes) != 1 or safes[0].custodian.public != custody.identity:
+        raise UsageError(f"Give the vault of {custody.name}, and no other.")
+    if scope.room or scope.person or scope.hold:
+        raise UsageError("A report names nobody outside: look for it by rid:, from: or to:.")
+    return Means(
+        reader=ReportReader(config.origin, safes[0].custodian),
+        role=_roles("professional standards", safes),
+        basis=Basis.STANDARDS,
+        only=lambda header: header["kind"] == Kind.REPORT,
+    )
+
+
 def _roles(what: str, safes: Sequence[Safe]) -> str:
     """Who reads as what: a vault, and the officer whose passphrase opened it."""
     return " and ".join(
@@ -245,7 +271,7 @@ def record_look(config: Config, asked: Asked, means: Means) -> Rid:
     return look.rid
 
 
-def _take(config: Config, asked: Asked, means: Means) -> None:
+def _take(config: Config, asked: Asked, means: Means, *, certificates: bool = False) -> None:
     """Record the look, then show what it is at."""
     look = record_look(config, asked, means)
     shown, closed = 0, 0
@@ -253,9 +279,16 @@ def _take(config: Config, asked: Asked, means: Means) -> None:
         if body is None:
             closed += 1
             continue
-        shown += 1
         inside, _, _ = body.partition(b"\n")  # a file's own bytes come after its first line
-        typer.echo(msgspec.json.encode({**header, "opened": msgspec.Raw(inside)}).decode())
+        line = msgspec.json.encode({**header, "opened": msgspec.Raw(inside)}).decode()
+        if certificates:
+            at = datetime.datetime.fromtimestamp(int(header["t"]) / 1000, config.zone)
+            line = certificate(
+                inside, status=str(header.get("status", "")), when=f"{at:%d %B %Y, %H:%M:%S}"
+            )
+        if line:
+            shown += 1
+            typer.echo(line)
     err.print(
         f"{shown} records shown. This look is recorded in {consult.consultations(config)} as "
         f"{look}."

@@ -9,11 +9,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bridge import app
 from bridge.config import Config, read_text
 from bridge.errors import ConfigError, UsageError
 from bridge.ledger.release import Release, Session, SignedRelease, check_request, released
 from bridge.model import Ms, Rid
+from bridge.running import app
 from bridge.secret import read_secret
 
 ReleaseOption = Annotated[

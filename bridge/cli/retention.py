@@ -10,17 +10,18 @@ import msgspec
 import typer
 from rich.table import Table
 
-from bridge import app
 from bridge.cli.asking import give_order
 from bridge.cli.common import ConfigOption, configuration, err, out, who
 from bridge.config import Config
-from bridge.control import Order, Recordable
 from bridge.errors import UsageError
 from bridge.facts import CaseOpened, Held, Released
 from bridge.ledger.record import new_rid
 from bridge.model import Rid
+from bridge.records import due as reviewing
 from bridge.records import retention
 from bridge.records.custody import scope_of
+from bridge.running import app, drafts
+from bridge.running.control import Order, Recordable
 from bridge.store.reader import Case, Hold, SqliteReader
 
 cases = typer.Typer(help="Cases that records are linked to.", no_args_is_help=True)
@@ -170,8 +171,9 @@ def due(
     """Say which keys custodians should destroy now. Exit 1 if there are any."""
     loaded = configuration(context, config)
     now = app.now()
+    survey = _survey(loaded)
     found = retention.state(loaded)
-    file = found.due(now)
+    file = found.due(now, survey.withheld)
     raw = msgspec.json.format(msgspec.json.encode(file))
     if output is not None:
         output.write_bytes(raw)
@@ -180,13 +182,17 @@ def due(
     else:
         table = Table("bucket", "kept until", "destroyed by", "still to be destroyed by", "content")
         for bucket in found.buckets:
-            if bucket.is_due(now) or everything:
+            if bucket.name in file.buckets or everything:
                 left = ", ".join(name for name in bucket.custodians if name not in bucket.attested)
                 gone = "deleted" if bucket.deleted else "being deleted" if bucket.attested else ""
                 table.add_row(bucket.name, _day(loaded, bucket.expires),
                               ", ".join(bucket.attested), left, gone)  # fmt: skip
         out.print(table)
         out.print(f"{len(file.buckets)} due; {len(file.holds)} active holds.")
+        for name, why in survey.withheld.items():
+            out.print(f"{name} stays: {why}.", markup=False)
+        if any(one.sort == reviewing.Sort.BUCKET for one in survey.waiting):
+            out.print("People decide about these first: 'bluelamp review list'.")
         if file.reviewers:
             out.print(
                 f"The reviewers' keys of {', '.join(file.reviewers)} open what was flagged there "
@@ -212,6 +218,12 @@ def run(
     now_there = retention.state(loaded)
     papers = retention.read_attestations(attestation)
     facts = retention.accepted(papers, loaded, now_there, app.now())
+    withheld = _survey(loaded).withheld
+    for name in sorted({fact.bucket for fact in facts} & withheld.keys()):
+        raise UsageError(
+            f"Nothing was recorded, and nothing deleted: {name} stays, as {withheld[name]}. See "
+            "'bluelamp review list'."
+        )
     if not facts:
         out.print("This ledger has no records of these buckets: there is nothing to dispose of.")
         return
@@ -257,6 +269,11 @@ def erase(
         )
     _record(loaded, retention.erasure(rid, order, loaded))
     out.print(f"The content of record {rid} is deleted here. Copies of the file still hold it.")
+
+
+def _survey(config: Config) -> reviewing.Survey:
+    """What is due, and what people have decided about it."""
+    return reviewing.survey(reviewing.know(config, drafts.deciding(config)), app.now())
 
 
 def _record(config: Config, *facts: Recordable) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from bridge import app
 from bridge.cli.common import ConfigOption, configuration, err, out
 from bridge.config import (
     Config,
@@ -21,6 +20,7 @@ from bridge.config import (
 from bridge.errors import UsageError
 from bridge.facts import Noted
 from bridge.records import backup
+from bridge.running import app
 from bridge.store.recover import Loss
 from bridge.store.recover import recover as begin_anew
 from bridge.store.sqlite import SqliteStore

@@ -13,19 +13,25 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.control import Order, ask
 from bridge.errors import BridgeError
+from bridge.running.control import Order, ask
 
-_START_S = 40.0
-_STOP_S = 20.0
+#: A machine that does much else is slow; whoever waits for nothing waits for so long.
+_START_S = 120.0
+_STOP_S = 60.0
 
 
 class BotProcess:
     """One running bot."""
 
-    def __init__(self, config: Path) -> None:
-        """Prepare to run the bot of *config*; its output goes to bot.log beside it."""
-        self._config = config
+    def __init__(self, config: Path, module: str = "bridge") -> None:
+        """Prepare to run the bot of *config*; its output goes to bot.log beside it.
+
+        *module* is what is run, if `start` is not told another.
+        """
+        self._module = module
+        #: With what it is started the next time.
+        self.config = config
         self._process: subprocess.Popen[bytes] | None = None
         self.log = config.with_name("bot.log")
         self._socket = config.parent / "state" / "control.sock"
@@ -35,7 +41,7 @@ class BotProcess:
         """Say whether its process is alive."""
         return self._process is not None and self._process.poll() is None
 
-    async def start(self, *, module: str = "bridge", also: Sequence[str] = ()) -> None:
+    async def start(self, *, module: str | None = None, also: Sequence[str] = ()) -> None:
         """Start it, and wait until it listens.
 
         *module* is run with "-c CONFIG run" and *also* as its arguments.
@@ -43,9 +49,10 @@ class BotProcess:
         Raises:
             BridgeError: it ended instead; the sentence has its last words.
         """
+        what = module or self._module
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own interpreter; quick
-                [sys.executable, "-m", module, "-c", str(self._config), "run", *also],
+                [sys.executable, "-m", what, "-c", str(self.config), "run", *also],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

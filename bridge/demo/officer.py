@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from bridge.app import end
 from bridge.errors import TransportError
 from bridge.matrix.api import quote
 from bridge.matrix.device import open_device
 from bridge.matrix.identity import Account
 from bridge.matrix.transport import MatrixTransport
 from bridge.model import EventId, Kind, Message, RoomId, UserId
+from bridge.running.stopping import end
 from bridge.secret import write_secret
 
 _POLL_S = 0.01
+#: How long somebody waits for what is going to be there, on a machine that does much else.
+_PATIENCE_S = 120.0
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ class Officer:
             for message in batch.messages:
                 self.phone.take(message)
 
-    async def until(self, seen: Callable[[Phone], bool], patience_s: float = 30.0) -> bool:
+    async def until(self, seen: Callable[[Phone], bool], patience_s: float = _PATIENCE_S) -> bool:
         """Wait until the phone shows something; say whether it did in time."""
         deadline = time.monotonic() + patience_s
         while not seen(self.phone):
@@ -83,7 +85,7 @@ class Officer:
             await asyncio.sleep(_POLL_S)
         return True
 
-    async def enter(self, room: RoomId, patience_s: float = 30.0) -> None:
+    async def enter(self, room: RoomId, patience_s: float = _PATIENCE_S) -> None:
         """Be in *room*.
 
         Raises:

@@ -74,5 +74,11 @@ SHIFT = (
         expected=Expected.MOVED,
         while_dead=True,
     ),
+    Line(
+        who="femi",
+        team="Response B",
+        text="PNC check came back, LD17 KVY is stolen, last seen Mill Lane",
+        expected=Expected.MOVED,
+    ),
     _left("ewa", "Response B", "Right, chips at the usual place at half past?"),
 )

@@ -15,24 +15,25 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.app import apply_register, compare_coverage, now
 from bridge.config import Config, load_config, load_register
 from bridge.demo.bot import BotProcess
 from bridge.demo.bystander import witnessed
-from bridge.demo.force import BOT, OFFICERS, SUPERVISOR, Force, found
+from bridge.demo.force import ADMIN, BOT, GATE, OFFICERS, SUPERVISOR, Force, found
 from bridge.demo.homeserver import Homeserver
 from bridge.demo.officer import Officer, Phone
 from bridge.demo.shift import Expected, Line
 from bridge.errors import BridgeError
 from bridge.ledger.opening import Reader
 from bridge.ledger.scope import Scope
+from bridge.matrix.api import login
 from bridge.model import EventId, Message, Ms, RoomId, UserId
 from bridge.records.reading import check_ledger, open_vault, opened
-from bridge.secret import read_secret
+from bridge.running.app import apply_register, compare_coverage, now
+from bridge.secret import read_secret, write_secret
 
 Say = Callable[[str], None]
 #: A message that is not removed within this time is counted as left alone.
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 #: How long we look at a message that should be left alone.
 _QUIET_S = 1.5
 
@@ -44,8 +45,13 @@ class Told:
     line: Line
     event: EventId
     room: RoomId
-    #: Seconds from the server's acceptance to a colleague's seeing the removal.
+    #: One of these goes: a stopped edit leaves its message.
+    gone: tuple[EventId, ...]
+    #: Seconds until the server had taken it, and from then to a colleague's seeing the removal.
+    sent_s: float = 0.0
     removed_s: float | None = None
+    #: No colleague's phone ever had it.
+    stopped: bool = False
     copied: bool = False
     informed: bool = False
     faults: list[str] = field(default_factory=list)
@@ -79,6 +85,13 @@ class Stage:
         """The team's secure room."""
         return self.rooms[f"{team.lower().replace(' ', '-')}-secure"]
 
+    def without_gate(self) -> Path:
+        """A configuration in which nobody answers the homeserver's gate."""
+        path = self.force.config.with_name("config-without-gate.yaml")
+        whole = self.force.config.read_text(encoding="utf-8")
+        path.write_text(whole.replace(GATE, ""), encoding="utf-8")
+        return path
+
     def colleague(self, line: Line) -> Officer:
         """Somebody of the same team, on whose phone we look."""
         other = next(o for o in OFFICERS if o.team == line.team and o.local != line.who)
@@ -90,14 +103,17 @@ class Stage:
         if line.while_dead:
             self.bot.kill()
         before = len(self._notes(speaker))
+        begun = time.monotonic()
         event = await speaker.say(room, line.text, html=line.html)
-        told = Told(line, event, room)
+        told = Told(line, event, room, (event,), sent_s=time.monotonic() - begun)
         begun = time.monotonic()
         if line.edited is not None:
             await self.colleague(line).until(lambda phone: event in phone.messages)
-            await speaker.edit(room, event, line.edited)
+            edit = await speaker.edit(room, event, line.edited)
+            told.gone = (event, edit)
             begun = time.monotonic()
         if line.while_dead:
+            self.bot.config = self.without_gate()
             await self.bot.start()
             begun = time.monotonic()
         if line.expected is Expected.MOVED:
@@ -116,9 +132,12 @@ class Stage:
         ]
 
     async def _see_moved(self, told: Told, begun: float, *, notes: int) -> None:
-        line, event = told.line, told.event
+        line = told.line
         witness = self.colleague(line)
-        if await witness.until(lambda phone: event in phone.removed, _PATIENCE_S):
+        if await witness.until(
+            lambda phone: any(e in phone.removed for e in told.gone), _PATIENCE_S
+        ):
+            event = next(e for e in told.gone if e in witness.phone.removed)
             told.removed_s = witness.phone.removed[event] - begun
         else:
             told.faults.append("it was not removed")
@@ -132,6 +151,9 @@ class Stage:
             )
 
         told.copied = await witness.until(copied, _PATIENCE_S)
+        told.stopped = not any(
+            m.room == told.room and words in m.body for m in witness.phone.messages.values()
+        )
         speaker = self.officers[line.who]
         told.informed = await speaker.until(
             lambda _: len(self._notes(speaker)) >= notes, _PATIENCE_S
@@ -150,6 +172,15 @@ class Stage:
 
     async def keep(self, tolds: list[Told]) -> list[str]:
         """Stop the bot and hold its ledger against what was said; return what is wrong."""
+        deadline = time.monotonic() + _PATIENCE_S
+        # Its own last words are on record when the homeserver has sent it those, too.
+        while (
+            " 0 things owed" not in await self.bot.status()
+            or (await compare_coverage(self.config, Ms(0))).missed
+        ):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.2)
         self.bot.stop()
         report = await asyncio.to_thread(lambda: check_ledger(self.config, now=now()))
         faults = [f"the ledger does not verify: {one.what}" for one in report.failures]
@@ -161,12 +192,13 @@ class Stage:
             faults.append(f"missed {covered.missed}, unreadable {covered.unreadable} events")
         recorded = self._recorded()
         for told in tolds:
-            if told.event not in recorded:
+            words = told.line.edited or told.line.text
+            if told.event not in recorded and not any(words in said for said in recorded):
                 told.faults.append("it is not on record")
         return faults
 
     def _recorded(self) -> set[str]:
-        """Read with the custodian's key which events are on record."""
+        """Read with the custodian's key which events, and which words, are on record."""
         passphrase = read_secret(self.force.passphrase, "the passphrase")
         custodian = open_vault(self.force.vault, self.force.share, passphrase)
         reader = Reader(self.config.origin, (custodian.name,), [custodian])
@@ -174,30 +206,43 @@ class Stage:
         everything = Scope(text="everything", clear={"kind": "message"})
         for _, body in opened(self.config, reader, everything):
             if body is not None:
-                events.add(str(msgspec.json.decode(body)["event_id"]))
+                record = msgspec.json.decode(body)
+                events.add(str(record["event_id"]))
+                content = record["content"]
+                events.add(str(content.get("m.new_content", content).get("body", "")))
         return events
 
 
 @contextlib.asynccontextmanager
-async def stage(
-    folder: Path, say: Say, *, server: Homeserver | None = None
+async def stage(  # noqa: PLR0913 - each of them is another story
+    folder: Path,
+    say: Say,
+    *,
+    server: Homeserver | None = None,
+    gate_ms: int | None = None,
+    cards: bool = False,
+    module: str = "bridge",
 ) -> AsyncIterator[Stage]:
     """Build everything in *folder*, and take it down again; *say* is told what is being done.
 
-    *server* is a running homeserver to use instead of one of our own.
+    *server* is a running homeserver to use instead of one of our own. *gate_ms*: our own asks
+    the bot before it delivers a message, and waits so long for its answer. *cards*: what is kept
+    is pinned in each room, and told to whoever joins later. *module*: what is run as the bot.
 
     Raises:
         BridgeError: a part did not start.
     """
     async with contextlib.AsyncExitStack() as stack:
-        homeserver = server or Homeserver(folder / "homeserver", progress=say)
+        modules = {"modules": [gate_module(folder, gate_ms)]} if gate_ms else {}
+        homeserver = server or Homeserver(folder / "homeserver", settings=modules, progress=say)
         if server is None:
             await stack.enter_async_context(homeserver)
-        force = found(folder, homeserver.url)
+        # Two months may be less than the month that nobody has to be reminded of.
+        force = found(folder, homeserver.url, months=3, gate_ms=gate_ms, cards=cards)
         witness = stack.enter_context(witnessed(force))
         say(f"A witness of the ledger answers at {witness}")
-        say(f"Making {len(OFFICERS) + 2} accounts")
-        await asyncio.to_thread(_register, homeserver, force)
+        say(f"Making {len(OFFICERS) + 3} accounts")
+        await make_accounts(homeserver, force)
         config = load_config(force.config)
         say("Making the space and the rooms, as the bot")
         await _make_rooms(force)
@@ -215,8 +260,10 @@ async def stage(
             key = one.team.lower().replace(" ", "-")
             await officers[one.local].enter(rooms[f"{key}-social"])
             await officers[one.local].enter(rooms[f"{key}-secure"])
+        for one in (SUPERVISOR, *(one for one in OFFICERS if one.roles)):
+            await officers[one.local].enter(rooms["review"])
         say("Starting the bot")
-        bot = BotProcess(force.config)
+        bot = BotProcess(force.config, module)
         await bot.start()
         stack.callback(bot.stop)
         yield Stage(
@@ -229,11 +276,32 @@ async def stage(
         )
 
 
+def gate_module(folder: Path, budget_ms: int) -> dict[str, object]:
+    """What homeserver.yaml says of the gate."""
+    config = {
+        "bot": BOT,
+        "socket": str(folder / "gate.sock"),
+        "ask": "the Digital Desk",
+        "budget_ms": budget_ms,
+    }
+    return {"module": "bluelamp_gate.Gate", "config": config}
+
+
+async def make_accounts(homeserver: Homeserver, force: Force) -> None:
+    """Make everybody's account, and the administrator's token that the bot is given."""
+    await asyncio.to_thread(_register, homeserver, force)
+    signed_in = await login(
+        homeserver.url, ADMIN, force.passwords[ADMIN], device_name="Blue Lamp deletes files"
+    )
+    write_secret(force.admin_token, signed_in.token)
+
+
 def _register(homeserver: Homeserver, force: Force) -> None:
     names: dict[UserId, str] = {one.id: one.name for one in (*OFFICERS, SUPERVISOR)}
     for user, password in force.passwords.items():
         name = names.get(user, "Blue Lamp (automated)")
-        homeserver.register(user[1:].split(":")[0], password, display_name=name)
+        admin = user == ADMIN
+        homeserver.register(user[1:].split(":")[0], password, admin=admin, display_name=name)
 
 
 async def _make_rooms(force: Force) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import chain, compress, repeat
 
 #: Stands in folded text for whatever has no plain form, such as a pictograph.
 OTHER = "\x1f"
@@ -110,36 +111,38 @@ class Folded:
         return self.raw[first:last]
 
 
-def plain(raw: str) -> str:
-    """Fold *raw* without keeping the way back: what every message goes through."""
-    if raw.isascii():
-        text = raw.lower()
-        if "_" in text:
-            text = text.replace("_", " ")
-        return text if text.isprintable() else _CONTROLS.sub("", text)
-    return raw.translate(_TABLE)
-
-
-#: What `plain` does to ASCII, as a table of bytes and what is left out.
-_BYTES = bytes(ord(" " if code == ord("_") else chr(code).lower()) for code in range(128)) + (
-    bytes(range(128, 256))
-)
-_LEFT_OUT = bytes(code for code in range(128) if _CONTROLS.fullmatch(chr(code)))
+#: What becomes of ASCII, as a table of bytes; what is left out becomes a null byte first.
+_BYTES = bytes(
+    0 if _CONTROLS.fullmatch(chr(code)) else ord(" " if code == ord("_") else chr(code).lower())
+    for code in range(128)
+) + bytes(range(128, 256))
 
 
 def plain_bytes(raw: str) -> bytes:
-    """Fold *raw* as `plain` does, into the ASCII bytes that RE2 reads."""
+    """Fold *raw* into the ASCII bytes that RE2 reads, without the way back."""
     if raw.isascii():
-        return raw.encode().translate(_BYTES, _LEFT_OUT)
+        data = raw.encode().translate(_BYTES)
+        return data.replace(b"\0", b"") if 0 in data else data
     return raw.translate(_TABLE).encode("ascii")
+
+
+def plain(raw: str) -> str:
+    """Fold *raw* without the way back: what every message goes through."""
+    return plain_bytes(raw).decode("ascii")
 
 
 def folded(raw: str) -> Folded:
     """Fold *raw* and keep the way back; only for what has been matched."""
     text = plain(raw)
-    if raw.isascii() and len(text) == len(raw):
+    if len(text) == len(raw) and raw.isascii():
         return Folded(raw=raw, text=text)
-    origins = [at for at, ch in enumerate(raw) for _ in range(len(_TABLE[ord(ch)]))]
+    lengths = {ch: len(_TABLE[ord(ch)]) for ch in set(raw)}
+    if all(length == 1 for length in lengths.values()):
+        return Folded(raw=raw, text=text)
+    each = map(lengths.__getitem__, raw)
+    if max(lengths.values()) == 1:
+        return Folded(raw=raw, text=text, origins=tuple(compress(range(len(raw)), each)))
+    origins = chain.from_iterable(map(repeat, range(len(raw)), each))
     return Folded(raw=raw, text=text, origins=tuple(origins))
 
 

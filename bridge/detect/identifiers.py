@@ -62,7 +62,7 @@ def vrm_current(text: str, ages: AgeRange) -> bool:
 
 
 #: Words of three letters that follow a road or a figure in ordinary talk.
-_SHORT_WORDS = frozenset({
+SHORT_WORDS = frozenset({
     "all", "and", "any", "are", "bar", "bus", "but", "buy", "can", "car", "cos", "day", "did",
     "due", "eta", "exc", "far", "fae", "for", "fri", "get", "got", "had", "has", "her", "his",
     "how", "hrs", "hub", "jct", "jam", "kph", "lad", "let", "lot", "man", "may", "men", "min",
@@ -73,11 +73,11 @@ _SHORT_WORDS = frozenset({
 })  # fmt: skip
 
 
-_TWO_LETTERS = frozenset({
+TWO_LETTERS = frozenset({
     "am", "as", "at", "be", "by", "do", "go", "he", "me", "my", "no", "of", "on", "or", "pm", "so",
     "to", "up", "us", "we", "ya", "nr", "ft", "ok", "eh", "gt", "mk", "pt", "rm", "wk", "yr",
 })  # fmt: skip
-_MONTHS = frozenset({
+MONTHS = frozenset({
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 })  # fmt: skip
 
@@ -86,21 +86,23 @@ def no_registration(raw: str) -> bool:
     """Say that "on30nov", "be in 20 min" or "an MG11 pad" is typed, and no registration."""
     compact = _letters_and_digits(raw.lower())
     first, last = compact[:2], compact[-3:]
-    if first in _TWO_LETTERS and last in _MONTHS:
+    if first in TWO_LETTERS and last in MONTHS:
         return True
-    if last not in _SHORT_WORDS | _MONTHS and last not in {"pad", "ish", "ppl"}:
+    if first in TWO_LETTERS and raw[2:3] == " " and raw[:2] != raw[:2].upper():
+        return True  # "at 84 wpm"
+    if last not in SHORT_WORDS | MONTHS and last not in {"pad", "ish", "ppl"}:
         return False
     letters = [ch for ch in raw if ch.isalpha()]
     if all(ch.isupper() for ch in letters):
         return False
     mixed = any(ch.isupper() for ch in letters) and raw[-1:].islower()
-    return first in _TWO_LETTERS or mixed or " " in raw
+    return first in TWO_LETTERS or mixed or " " in raw
 
 
 def vrm_letters(text: str, _: AgeRange) -> bool:
     """Check that an older registration is none of "A38 for an hour" and "buy 4d"."""
     letters = max(re.findall("[a-z]+", text), key=len)
-    return letters not in _SHORT_WORDS
+    return letters not in SHORT_WORDS
 
 
 def pnc_id(text: str, _: AgeRange) -> bool:
@@ -210,18 +212,22 @@ def iban(text: str, _: AgeRange) -> bool:
     return int("".join(str(int(sign, 36)) for sign in turned)) % 97 == 1
 
 
-_NO_STREET = frozenset({
+NO_STREET = frozenset({
     "the", "this", "that", "our", "my", "his", "her", "their", "same", "next", "min", "mins",
     "minute", "minutes", "hour", "hours", "hrs", "mile", "miles", "doors", "down", "for", "and",
     "are", "was", "with", "from", "into", "out", "off", "any", "quid", "people", "lads", "cars",
     "pay", "price", "sun", "per", "half", "odd", "percent", "days", "weeks", "years", "degrees",
-    "metres",
+    "metres", "of", "by", "in", "on", "at", "to", "is", "it", "so", "cos", "be", "no", "or",
+    "if", "up",
+    "we", "he", "she", "me", "us", "go", "do", "am", "pm", "an", "you", "they", "have", "got",
+    "then",
+    "before", "after", "about", "there", "here", "not", "pints", "beers", "goals", "games",
 })  # fmt: skip
 
 
 def street(text: str, _: AgeRange) -> bool:
     """Check that "22 Pellworth Road" is not "10 minutes down the road"."""
-    return not _NO_STREET.intersection(re.findall("[a-z']+", text))
+    return not NO_STREET.intersection(re.findall("[a-z']+", text))
 
 
 _NATO = {
@@ -235,6 +241,8 @@ _NATO = {
 }  # fmt: skip
 #: One word of the phonetic alphabet or one figure.
 NATO_WORD = "(?:" + "|".join([*_NATO, "x-ray", "[0-9]{1,2}"]) + ")"
+#: One word of the phonetic alphabet.
+NATO_LETTER = "(?:" + "|".join(word for word, sign in _NATO.items() if sign.isalpha()) + "|x-ray)"
 
 
 def spoken(text: str) -> str:

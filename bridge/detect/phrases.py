@@ -72,6 +72,10 @@ def spans(expression: Any, data: bytes, most: int) -> list[tuple[int, int]]:
     return found
 
 
+#: Letters, figures, signs and ends of lines, beside one another in every way.
+_ORDINARY = b"a 1\n\nz9.. -a\n"
+
+
 def compiled(pattern: str) -> Any:
     """Compile *pattern*, which is matched against folded (lower-case ASCII) text.
 
@@ -89,6 +93,8 @@ def compiled(pattern: str) -> Any:
         raise ValueError(f"RE2 refuses this pattern: {why}") from None
     if expression.search(b"") is not None:
         raise ValueError("this pattern matches an empty text, so it would match every message")
+    if any(found.start() == found.end() for found in expression.finditer(_ORDINARY)):
+        raise ValueError("this pattern matches between letters, so it would match every message")
     return expression
 
 
@@ -181,6 +187,8 @@ def _word(word: str) -> str:
         raise ValueError("there is an empty choice before or after '/'")
     ending = word.endswith("*")
     word = word.removesuffix("*")
+    if word.isascii() and word.isalnum():
+        return word + "[a-z']*" if ending else word  # as most are
     for sign in word:
         if sign not in _PLAIN:
             raise ValueError(f"the sign {sign!r} cannot stand in a phrase; see the README")

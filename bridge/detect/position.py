@@ -11,6 +11,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+#: The name of the part of a message under which a picture's position is judged.
+PART = "picture"
 #: How far into a file its EXIF may begin, and how many segments may stand before it.
 _FARTHEST = 1 << 18
 _MOST_SEGMENTS = 64
@@ -27,6 +29,11 @@ class Position:
 
     latitude: float
     longitude: float
+
+
+def spelt(position: Position) -> str:
+    """Say a position in the words that rules look for: as nobody would write it in a message."""
+    return f"picture taken at latitude {position.latitude:.5f} longitude {position.longitude:.5f}"
 
 
 def position_of(picture: bytes) -> Position | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+import msgspec
+
 from bridge.detect.identifiers import Check, Ordinary
 
 
@@ -26,6 +28,7 @@ class Mode(StrEnum):
 
     ENFORCE = "enforce"
     NUDGE = "nudge"  #: it cannot move a message, only ask
+    SIGN = "sign"  #: does nothing by itself; beside a model's belief it is the second ground
     SHADOW = "shadow"  #: counted in tests and charts; does nothing
     OFF = "off"
 
@@ -45,6 +48,11 @@ class Marking(IntEnum):
     OFFICIAL_SENSITIVE = 1
     SECRET = 2
     TOP_SECRET = 3
+
+    @classmethod
+    def of(cls, written: str) -> Marking:
+        """Read a marking as people write it, such as OFFICIAL-SENSITIVE."""
+        return cls[written.upper().replace("-", "_").replace(" ", "_")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +124,11 @@ class Concepts:
     window: int = 80
 
 
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """Looks for what a message means: nothing for the engine, but for a model beside it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule of the policy."""
@@ -130,7 +143,7 @@ class Rule:
     mode: Mode
     #: Where the assessment of its effects is kept.
     dpia: str
-    looks_for: Words | Concepts
+    looks_for: Words | Concepts | Meaning
     ladder: Ladder
     evidence: Near | None = None
     exceptions: tuple[Near, ...] = ()
@@ -140,9 +153,11 @@ class Rule:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """One thing that one rule saw. Holds offsets into the raw text, never the text."""
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that one rule saw. Holds offsets into the raw text, never the text.
+
+    As a dataclass it would take ten times as long to make, and each message may have many.
+    """
 
     rule: Rule
     start: int

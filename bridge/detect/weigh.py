@@ -17,6 +17,9 @@ from bridge.detect.rules import Case, Ladder, Lexicon, Near, Rule
 MOST_PLACES = 40
 #: How far around a place we look for small letters, in characters.
 _AROUND = 40
+_MOST_KNOWN = 20_000
+# Reading a member of an enumeration takes longer than comparing it.
+_ANY, _UPPER = Case.ANY, Case.UPPER
 
 Span: TypeAlias = tuple[int, int]
 
@@ -29,10 +32,21 @@ class Context:
         known = {lexicon.id: lexicon for lexicon in lexicons}
         self._expressions = tuple(lexicon.expression for lexicon in known.values())
         self._match = together([*(lexicon.pattern for lexicon in known.values()), CANARY])
+        #: Combinations of hits, and what they come to: few occur, and they occur often.
+        self._known: dict[tuple[int, ...], frozenset[Any]] = {}
 
     def present(self, data: bytes) -> frozenset[Any]:
         """Give the expressions of the lexicons that may occur in *data*."""
-        hits, canary = self._match(data), len(self._expressions)
+        hits = tuple(self._match(data))
+        found = self._known.get(hits)
+        if found is None:
+            found = self._present(hits)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[hits] = found
+        return found
+
+    def _present(self, hits: tuple[int, ...]) -> frozenset[Any]:
+        canary = len(self._expressions)
         if canary not in hits:
             return frozenset(self._expressions)  # the answer is worth nothing
         return frozenset(self._expressions[hit] for hit in hits if hit != canary)
@@ -102,16 +116,19 @@ def densest(hits: list[tuple[int, int, int]], window: int) -> list[tuple[int, in
 
 def case_fits(case: Case, raw: str) -> bool:
     """Say whether *raw* is written as the rule wants it."""
-    if case is Case.ANY:
+    if case is _ANY:
         return True
-    if case is Case.UPPER:
+    if case is _UPPER:
         return raw.upper() == raw
     return raw.rsplit(maxsplit=1)[-1][:1].isupper()
 
 
 def excepted(rule: Rule, reading: Reading, span: Span) -> bool:
     """Say whether words stand near a place that take its meaning away."""
-    return any(reading.near(near, span) is not None for near in rule.exceptions)
+    for near in rule.exceptions:  # noqa: SIM110 - any() of a generator costs more than the search
+        if reading.near(near, span) is not None:
+            return True
+    return False
 
 
 def evidence(near: Near | None, reading: Reading, span: Span) -> tuple[Span, ...]:
@@ -145,5 +162,7 @@ def _stands_out(view: Folded, span: Span) -> bool:
     if not view.raw[first:last].isupper():
         return False
     around = view.raw[max(0, first - _AROUND) : first] + view.raw[last : last + _AROUND]
+    if around.isascii() and around.upper() != around:
+        return True  # as below, for what most people write
     letters = [ch for ch in around if ch.isalpha()]
     return len(letters) < 8 or any(ch.islower() for ch in letters)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.enforce import Enforcer
+from bridge.acting.enforce import Enforcer
 from bridge.ledger.keys import DAY_MS
 from bridge.model import Ms, RoomId
 from bridge.ports import Clock, Countersigned

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bridge.acting.settle import Settler
 from bridge.facts import Beat, Fact, Noted
 from bridge.ledger.keys import DAY_MS, Certificates
 from bridge.model import EventId, Ms
-from bridge.pipeline import Pipeline
+from bridge.officers.brake import append
 from bridge.ports import Clock, Head, Store
-from bridge.settle import Settler
+from bridge.way.pipeline import Pipeline
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +121,7 @@ class Sweep:
             if message.event_id in known and known[message.event_id].rule is None:
                 facts += self.pipeline.give_up(message)
         if facts:
-            await self.store.append(facts)
+            await append(self.store, facts)
             self.settler.wake()
 
     def _certificates(self, now: Ms) -> None:

@@ -13,44 +13,61 @@ import msgspec
 
 from bridge.facts import (
     Adjudicated,
+    Appealed,
+    Appraised,
     Beat,
     Braked,
     CaseOpened,
+    Cleared,
     Decided,
+    Directed,
+    Disclosed,
     Disposed,
+    Drifted,
     Erased,
     Examined,
     Fact,
     Granted,
     Held,
+    Labelled,
+    Minuted,
     Missed,
+    Mode,
     Noted,
     Performed,
     PolicyApproved,
     PolicyLoaded,
     Released,
+    Reported,
     Seen,
+    Stage,
+    Told,
     Viewed,
 )
+from bridge.ledger.looks import SYSTEM, Look, consulted
+from bridge.ledger.overseen import Overseen, overseen
 from bridge.ledger.record import Draft, new_rid
+from bridge.ledger.tellings import told
 from bridge.model import (
+    Choice,
+    Close,
     Copy,
     Effect,
     EventId,
+    Invite,
     Keep,
     Message,
     Notify,
     Redact,
     Refer,
+    Restore,
     Rid,
     RoomClass,
+    Say,
     key,
 )
 from bridge.model import Kind as MessageKind
 from bridge.verify.headers import Kind
-
-#: The retention class of the bot's own records.
-SYSTEM = "system"
 
 _KINDS = {
     MessageKind.TEXT: Kind.MESSAGE,
@@ -87,7 +104,7 @@ class Memory(Protocol):
 
 
 def effect_name(effect: Effect) -> str:
-    """Name an effect in the clear: copy, redact, notify or refer."""
+    """Name an effect in the clear: copy, redact, notify, refer …"""
     return type(effect).__name__.lower()
 
 
@@ -101,7 +118,9 @@ def _fields(effect: Effect) -> dict[str, str]:
 
 
 _EFFECTS: Mapping[str, type[Effect]] = {
-    "copy": Copy, "redact": Redact, "notify": Notify, "refer": Refer, "keep": Keep
+    "copy": Copy, "redact": Redact, "notify": Notify, "refer": Refer, "keep": Keep,
+    "invite": Invite, "close": Close, "restore": Restore, "choice": Choice,
+    "say": Say,
 }  # fmt: skip
 
 
@@ -126,25 +145,90 @@ def drafts(fact: Fact, memory: Memory, retention: Mapping[RoomClass, str]) -> It
             yield from _decided(fact, memory, retention[fact.cls])
         case Performed():
             yield from _performed(fact, memory)
-        case PolicyLoaded() | PolicyApproved() | Adjudicated():
+        case PolicyLoaded() | PolicyApproved():
             yield _ruled(fact)
-        case Missed(gap=gap):
-            body = {"room": gap.room, "reason": gap.reason}
-            yield replace(_own(Kind.GAP, body), tagged={"room": gap.room})
-        case Braked(room=room, on=on, by=by, reason=reason):
-            body = {"room": room or "", "by": by, "reason": reason}
-            draft = _own(Kind.BRAKE, body, status="on" if on else "off")
-            yield replace(draft, tagged={"room": room} if room else {})
-        case Noted(text=text):
-            yield _own(Kind.NOTE, {"text": text})
-        case Beat():
-            yield _own(Kind.HEARTBEAT, {})
+        case Adjudicated() | Appealed():
+            yield from _appealed(fact, retention)
+        case Minuted():
+            yield _minuted(fact, memory, retention[fact.cls])
+        case Reported():
+            yield _reported(fact, retention[RoomClass.REVIEW])
+        case Missed() | Braked() | Noted() | Beat():
+            yield _itself(fact)
         case CaseOpened() | Held() | Released() | Disposed() | Erased():
             yield _kept(fact)
-        case Viewed() | Granted() | Examined():
-            yield _consulted(fact)
+        case _:
+            yield _beside(fact)
+
+
+def _beside(fact: Overseen | Told | Look) -> Draft:
+    """What is about rooms and people beside the messages, and about who looked."""
+    match fact:
+        case Drifted() | Cleared() | Appraised() | Labelled():
+            return overseen(fact)
+        case Told():
+            return told(fact)
+        case Viewed() | Granted() | Disclosed() | Directed() | Examined():
+            return consulted(fact)
         case _:
             assert_never(fact)
+
+
+def _itself(fact: Missed | Braked | Noted | Beat) -> Draft:
+    """What the bot says of itself: what it missed, that it was stopped, that it was there."""
+    match fact:
+        case Missed(gap=gap):
+            body = {"room": gap.room, "reason": gap.reason}
+            return replace(_own(Kind.GAP, body), tagged={"room": gap.room})
+        case Braked(room=room):
+            return replace(_braked(fact), tagged={"room": room} if room else {})
+        case Noted(text=text):
+            return _own(Kind.NOTE, {"text": text}, **fact.refers)
+        case Beat():
+            return _own(Kind.HEARTBEAT, {})
+
+
+def _braked(fact: Braked) -> Draft:
+    body: dict[str, str | int] = {"room": fact.room or "", "by": fact.by, "reason": fact.reason}
+    body |= {"mode": fact.mode.value} if fact.mode is not Mode.PAUSE else {}
+    body |= {"until": fact.until} if fact.until is not None else {}
+    return _own(Kind.BRAKE, body, status="on" if fact.on else "off")
+
+
+def _minuted(fact: Minuted, memory: Memory, retention: str) -> Draft:
+    """A decision as somebody put it on record; the message itself is another record."""
+    message = fact.message
+    about = memory.rid_of(message.event_id)
+    if about is None:
+        raise ValueError("a decision in a message that was never recorded")
+    body = {
+        "event_id": message.event_id,
+        "room": message.room,
+        "sender": message.sender,
+        "sent_at": message.sent_at,
+        "number": fact.number,
+        "words": _utf8(fact.words),
+    }
+    return Draft(
+        kind=Kind.MINUTE,
+        rid=fact.rid,
+        retention=retention,
+        fields={"ref": about, "class": fact.cls.value},
+        tagged=_tagged(message),
+        body=_encode(body),
+    )
+
+
+def _reported(fact: Reported, retention: str) -> Draft:
+    """A report: nothing in its clear part says who made it, or where."""
+    message = fact.message
+    body = {
+        "sender": message.sender,
+        "sent_at": message.sent_at,
+        "words": _utf8(fact.words),
+        "content": msgspec.Raw(message.content),
+    }
+    return Draft(kind=Kind.REPORT, rid=fact.rid, retention=retention, body=_encode(body))
 
 
 def _kept(fact: CaseOpened | Held | Released | Disposed | Erased) -> Draft:
@@ -163,30 +247,42 @@ def _kept(fact: CaseOpened | Held | Released | Disposed | Erased) -> Draft:
             return replace(_own(Kind.ERASE, {}, ref=record), body=orders)
 
 
-def _ruled(fact: PolicyLoaded | PolicyApproved | Adjudicated) -> Draft:
-    """Which policy decides, on whose word, and whether it was right."""
+def _ruled(fact: PolicyLoaded | PolicyApproved) -> Draft:
+    """Which policy decides, and on whose word."""
     match fact:
         case PolicyLoaded(revision=revision, files=files, base=base, weakened=weakened):
-            reduced = {"base": base, "weakened": dict(weakened)} if weakened else {}
-            return _own(Kind.POLICY, {"files": dict(files), **reduced}, revision=revision)
+            also = {"base": base, "weakened": dict(weakened), "model": fact.model}
+            given = {name: value for name, value in also.items() if value}
+            return _own(Kind.POLICY, {"files": dict(files), **given}, revision=revision)
         case PolicyApproved(revision=revision, by=by, account=account):
             return _own(Kind.APPROVAL, {"by": by, "account": account}, revision=revision)
+
+
+def _appealed(fact: Adjudicated | Appealed, retention: Mapping[RoomClass, str]) -> Iterator[Draft]:
+    """Whether what was done to a message was right: somebody asks, or a person says so.
+
+    Both go when the message goes, where there is an appeal; a decision without one is our own.
+    """
+    appeal = fact.appeal
+    match fact:
+        case Appealed(stage=stage, appeal=one):
+            clear = {"ref": one.verdict, "rule": one.rule, "action": one.action.name.lower()}
+            clear |= {"class": one.cls.value, "status": stage.value}
+            told = {"event_id": one.event, "by": one.sender, "due": one.due, "round": one.round}
+            draft = _own(Kind.APPEAL, {"appeal": one.rid, **told}, **clear)
+            rid = one.rid if stage is Stage.RAISED else draft.rid
+            yield replace(draft, rid=rid, retention=retention[one.cls], tagged=_tagged(one.message))
         case Adjudicated(record=record, rule=rule, action=action, decision=decision, by=by):
             clear = {"ref": record, "rule": rule, "action": action.name.lower()}
-            return _own(Kind.DECISION, {"by": by}, status=decision.value, **clear)
-
-
-def _consulted(fact: Viewed | Granted | Examined) -> Draft:
-    match fact:
-        case Viewed(rid=rid, basis=basis):
-            names = ("who", "role", "scope", "purpose", "case")
-            body = {name: getattr(fact, name) for name in names}
-            return replace(_own(Kind.VIEW, body, status=basis.value), rid=rid)
-        case Granted(rid=rid, request=request, by=by, scope=scope, count=count):
-            body = {"request": request, "by": by, "scope": scope, "count": count}
-            return replace(_own(Kind.GRANT, body), rid=rid)
-        case Examined(view=view, by=by, finding=finding):
-            return _own(Kind.EXAMINATION, {"by": by, "finding": finding}, ref=view)
+            clear |= {"appeal": appeal.rid} if appeal and appeal.round else {}
+            optional = {"account": fact.account, "reason": _utf8(fact.reason)}
+            body = {"by": by, **{name: value for name, value in optional.items() if value}}
+            draft = _own(Kind.DECISION, body, status=decision.value, **clear)
+            yield replace(draft, retention=retention[appeal.cls] if appeal else SYSTEM)
+    if appeal is not None:
+        for effect in fact.owes:
+            fields = {"class": appeal.cls.value}
+            yield _owe(effect, appeal.record, retention[appeal.cls], fields)
 
 
 def _performed(fact: Performed, memory: Memory) -> Iterator[Draft]:
@@ -209,7 +305,10 @@ def _performed(fact: Performed, memory: Memory) -> Iterator[Draft]:
         rid=new_rid(),
         retention=owed.retention,
         fields={"ref": owed.rid, "effect": owed.effect, "status": outcome.status.value},
-        body=_encode({"key": outcome.key, "detail": outcome.detail}),
+        body=_encode(
+            {"key": outcome.key, "detail": outcome.detail}
+            | ({"certificate": outcome.steps} if outcome.steps else {})
+        ),
     )
     for effect in fact.owes:
         yield _owe(effect, owed.message, owed.retention, {})
@@ -254,6 +353,9 @@ def _seen(fact: Seen, memory: Memory, retention: str) -> Draft:
                 "type": _utf8(message.type),
                 "doubt": message.doubt,
                 "content": msgspec.Raw(message.content),
+                **({"origin": fact.origin} if fact.origin else {}),
+                # Who was invited or removed is not who did it.
+                **({"state_key": message.state_key} if message.state_key else {}),
             }
         ),
     )
@@ -288,6 +390,7 @@ def _decided(fact: Decided, memory: Memory, retention: str) -> Iterator[Draft]:
                 "findings": verdict.findings,
                 "hints": verdict.hints,
             }
+            | ({"held": fact.held} if fact.held else {})
         ),
     )
     for effect in fact.owes:

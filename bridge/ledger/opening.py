@@ -12,12 +12,14 @@ import msgspec
 
 from bridge.errors import CannotOpen, LedgerError
 from bridge.ledger.keys import Custodian, unseal_with
+from bridge.ledger.quick import Half, half_of
 from bridge.ledger.record import (
     commitment,
     epoch_info,
     half,
     hold_info,
     open_body,
+    report_info,
     review_info,
     tag,
     tag_info,
@@ -29,6 +31,8 @@ from bridge.verify.papers import OVERHEAD, Attestation, ShredBody, Wrap
 
 _SEALED_SECRET = OVERHEAD + 32
 HALF_BYTES = 32
+#: So many epochs are kept ready for opening many records.
+_QUICK = 256
 _NOBODY: Mapping[str, Mapping[Rid, bytes]] = {}
 
 
@@ -117,6 +121,10 @@ class OwnHalves:
             return half(secret, rid)
         return next((saved[rid] for saved in self._saved.values() if rid in saved), None)
 
+    def secret(self, epoch: str) -> bytes | None:
+        """The secret of an epoch, if it was learned."""
+        return self._epochs.get(epoch)
+
     def saved_for(self, hold: str, rid: Rid) -> bool:
         """Say whether the record was saved for this hold."""
         return rid in self._saved.get(hold, {})
@@ -124,6 +132,10 @@ class OwnHalves:
     def tag_key(self, bucket: str) -> bytes | None:
         """The bucket's tag key, if it was learned."""
         return self._tag_keys.get(bucket)
+
+    def tags(self, what: str, identifier: str) -> tuple[str, ...]:
+        """The tags of *identifier* in every bucket whose tag key was learned."""
+        return tuple(tag(key, what, identifier) for key in self._tag_keys.values())
 
     def matches(self, header: Header, what: str, identifier: str) -> bool:
         """Say whether the record's tag *what* (room, sender, event) is of *identifier*."""
@@ -181,6 +193,7 @@ class Reader:
         self._sources = [
             own.get(name) or GivenHalves(name, granted[name]) for name in sorted(names)
         ]
+        self._quick: dict[str, list[Half]] = {}
 
     def enter(self, origin: str) -> None:
         """From here on, the records are of the log *origin*: a ledger is one log after another."""
@@ -224,9 +237,27 @@ class Reader:
         Raises:
             CannotOpen: its epoch was not learned, or it was changed.
         """
+        if header["kind"] == Kind.REPORT:
+            raise CannotOpen(f"record {header['rid']} is for professional standards alone")
         if header["kind"] in PLAIN:
             return body
         return open_body(self._origin, header, body, self.halves(header))
+
+    def quick(self, epoch: str) -> list[Half] | None:
+        """What gives every half of an epoch's records; None where some are not here."""
+        if epoch not in self._quick:
+            secrets = [one.secret(epoch) for one in self._own]
+            if len(secrets) != len(self._sources) or None in secrets:
+                return None
+            if len(self._quick) >= _QUICK:  # whoever looks through everything goes from day to day
+                self._quick.clear()
+            self._quick[epoch] = [half_of(one) for one in secrets if one]
+        return self._quick[epoch]
+
+    def tags(self, what: str, identifier: str) -> tuple[str, ...]:
+        """The tags of *identifier* in every bucket whose tag key was learned."""
+        every = (name for one in self._own for name in one.tags(what, identifier))
+        return tuple(dict.fromkeys(every))
 
     def matches(self, header: Header, what: str, identifier: str) -> bool:
         """Say whether the record's tag *what* (room, sender, event) is of *identifier*."""
@@ -278,6 +309,8 @@ class ReviewReader:
         Raises:
             CannotOpen: it was not flagged, was changed, or the key is not here any more.
         """
+        if header["kind"] == Kind.REPORT:
+            raise CannotOpen(f"record {header['rid']} is for professional standards alone")
         if header["kind"] in PLAIN:
             return body
         return open_body(self._origin, header, body, self.halves(header))
@@ -288,6 +321,49 @@ class ReviewReader:
 
     def saved_for(self, hold: str, rid: Rid) -> bool:
         """Nothing is saved for reviewers."""
+        return False
+
+
+class ReportReader:
+    """Opens reports, and only those, with professional standards' key of their bucket."""
+
+    def __init__(self, origin: str, standards: Custodian) -> None:
+        """Read the log *origin* as professional standards."""
+        self._origin, self._standards = origin, standards
+
+    def enter(self, origin: str) -> None:
+        """From here on, the records are of the log *origin*."""
+        self._origin = origin
+
+    def learn(self, header: Header, body: bytes) -> None:
+        """Nothing else is needed to open a report."""
+
+    def halves(self, header: Header) -> bytes:
+        """Custodians have no part in a report.
+
+        Raises:
+            CannotOpen: always.
+        """
+        raise CannotOpen(f"record {header['rid']} is not for professional standards")
+
+    def open(self, header: Header, body: bytes) -> bytes:
+        """Return the JSON of a report.
+
+        Raises:
+            CannotOpen: it is none, was changed, or the key is not here any more.
+        """
+        if header["kind"] != Kind.REPORT:
+            raise CannotOpen(f"record {header['rid']} is no report")
+        bucket, rid = str(header["bucket"]), str(header["rid"])
+        info = report_info(self._origin, bucket, rid, self._standards.name)
+        return self._standards.unseal(bucket, body, info).rstrip(b" ")
+
+    def matches(self, header: Header, what: str, identifier: str) -> bool:
+        """A report is tagged with nobody."""
+        return False
+
+    def saved_for(self, hold: str, rid: Rid) -> bool:
+        """Nothing of it is saved for a hold."""
         return False
 
 

@@ -99,6 +99,13 @@ def review_info(origin: str, bucket: str, rid: str, reviewers: str) -> bytes:
     )
 
 
+def report_info(origin: str, bucket: str, rid: str, standards: str) -> bytes:
+    """Bind a sealed report to its place."""
+    return b"\n".join(
+        (FORMAT + b"/report", origin.encode(), bucket.encode(), rid.encode(), standards.encode())
+    )
+
+
 def hold_info(origin: str, hold: str, bucket: str, custodian: str) -> bytes:
     """Bind what a custodian saved of a bucket for a hold to both."""
     return b"\n".join(

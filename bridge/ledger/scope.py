@@ -48,6 +48,8 @@ class Scope:
     end: int | None = None
     clear: Mapping[str, str]
     hold: str | None = None
+    #: Reports are asked for, too: only with the key that they are sealed to.
+    reports: bool = False
 
     def settled(self) -> str:
         """Write the scope with ids and absolute times: names and days may come to mean others."""
@@ -76,7 +78,7 @@ class Scope:
 
     def covers(self, header: Header, finder: Finder) -> bool:
         """Say whether the record with *header* is asked for."""
-        if header["kind"] in PLAIN:
+        if header["kind"] in PLAIN and not (self.reports and header["kind"] == Kind.REPORT):
             return False
         at = int(header["t"])
         if (self.start is not None and at < self.start) or (

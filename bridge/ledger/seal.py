@@ -22,6 +22,7 @@ from bridge.ledger.record import (
     finish,
     half,
     new_rid,
+    report_info,
     review_info,
     start,
     tag,
@@ -30,6 +31,7 @@ from bridge.ledger.record import (
 from bridge.model import Ms, Rid
 from bridge.verify.headers import PLAIN, Header, Kind
 from bridge.verify.notes import encode64
+from bridge.verify.opening import PADDING
 
 #: An epoch ends after this many records or this long, whichever comes first.
 EPOCH_RECORDS = 1024
@@ -68,14 +70,17 @@ class Sealer:
         *,
         tag_keys: Mapping[str, bytes],
         reviewers: Certificates | None = None,
+        standards: Certificates | None = None,
     ) -> None:
         """Seal for the log *origin*; *tag_keys* are those of the buckets that it has open.
 
-        *reviewers* are those who may read flagged records without the custodians, if any.
+        *reviewers* are those who may read flagged records without the custodians, if any;
+        *standards* those to whom alone reports are sealed.
         """
         self._origin = origin
         self._certificates = certificates
         self._reviewers = reviewers
+        self._standards = standards
         self._tag_keys = dict(tag_keys)
         self._epochs: dict[str, _Epoch] = {}
         #: Tags made since the last `forget`: most records of a page share rooms and senders.
@@ -97,6 +102,9 @@ class Sealer:
         for draft in drafts:
             if draft.kind in MADE_HERE:
                 raise ValueError(f"{draft.kind} records are made here, not asked for")
+            if draft.kind is Kind.REPORT:
+                records.append(self._report(draft, at))
+                continue
             if draft.kind in PLAIN:
                 records.append(finish(start(draft, at), draft.body))
                 continue
@@ -131,6 +139,16 @@ class Sealer:
         sealed = reviewers.seal(halves, review_info(self._origin, bucket, rid, name))
         draft = Draft(kind=Kind.REVIEW, rid=new_rid(), retention="")
         return finish({**start(draft, at), "bucket": bucket, "ref": rid}, sealed)
+
+    def _report(self, draft: Draft, at: Ms) -> Record:
+        """Seal a report to professional standards, and to nobody else."""
+        if self._standards is None:
+            raise ValueError("there is nobody to seal a report to")
+        bucket = _bucket(draft.retention, at)
+        (standards,) = self._standards.recipients(draft.retention, at)
+        info = report_info(self._origin, bucket, draft.rid, standards.certificate.custodian)
+        padded = draft.body + bytes(-len(draft.body) % PADDING).replace(b"\0", b" ")
+        return finish({**start(draft, at), "bucket": bucket}, standards.seal(padded, info))
 
     def forget(self, at: Ms) -> None:
         """Drop the secrets of every epoch, and the tag key of every month, that ended by *at*."""

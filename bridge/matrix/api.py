@@ -7,6 +7,7 @@ the library underneath out: each is translated here, once.
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,6 +18,7 @@ from urllib.parse import unquote, urlencode
 import aiohttp
 from yarl import URL
 
+from bridge.bounded import at_most
 from bridge.errors import (
     NotFound,
     NotPermitted,
@@ -32,7 +34,10 @@ _LOGIN = "/_matrix/client/v3/login"
 #: A server's remark about its refusal is cut at so many characters.
 _LONGEST_REMARK = 200
 _DEFAULT_WAIT_MS = 1000
-_PIECE = 65_536
+#: The media type of what nobody but its readers can read.
+_SEALED = "application/octet-stream"
+#: Whatever a server says, we wait at least and at most so long before we believe that it is over.
+_LEAST_WAIT_MS, _MOST_WAIT_MS = 10, 86_400_000
 
 T = TypeVar("T")
 
@@ -105,22 +110,22 @@ class Api:
             too_large = TooLarge(ask.said(f"is longer than the {most_bytes} bytes that are kept"))
             if (response.content_length or 0) > most_bytes:
                 raise too_large
-            got = bytearray()
-            async for piece in response.content.iter_chunked(_PIECE):
-                got += piece
-                if len(got) > most_bytes:
-                    raise too_large
-            return bytes(got)
+            got = await at_most(response.content, most_bytes + 1)
+            if len(got) > most_bytes:
+                raise too_large
+            return got
 
         return await self._translated(ask, read)
 
-    async def upload(self, content: bytes, *, timeout_s: float = 120.0) -> str:
-        """Store an encrypted file on the server; return where it lies (mxc://…).
+    async def upload(self, content: bytes, *, kind: str = "", timeout_s: float = 120.0) -> str:
+        """Store a file on the server; return where it lies (mxc://…).
+
+        *kind* is its media type; an encrypted one has none.
 
         Raises:
             NotPermitted, TransportError: as `call`.
         """
-        ask = _Ask("POST", "/_matrix/media/v3/upload", {}, content, timeout_s)
+        ask = _Ask("POST", "/_matrix/media/v3/upload", {}, content, timeout_s, kind or _SEALED)
         answer = await self._patiently(ask)
         if not isinstance(answer, dict) or not isinstance(answer.get("content_uri"), str):
             raise TransportError(ask.said("answered with JSON of another shape"))
@@ -198,12 +203,13 @@ class Api:
         )
         raw = isinstance(ask.body, bytes)
         if raw:
-            headers["Content-Type"] = "application/octet-stream"
+            headers["Content-Type"] = ask.kind
         async with self._session.request(
             ask.method,
             url,
             json=None if raw else ask.body,
-            data=ask.body if raw else None,
+            # Bytes of any length would be sent in one go.
+            data=io.BytesIO(ask.body) if isinstance(ask.body, bytes) else None,
             headers=headers,
             allow_redirects=False,
         ) as response:
@@ -239,6 +245,8 @@ class _Ask:
     query: Mapping[str, str]
     body: Mapping[str, Any] | bytes | None
     timeout_s: float
+    #: The media type of a body of bytes.
+    kind: str = _SEALED
 
     def said(self, what: str) -> str:
         """Compose a sentence about this question: ids yes, body and query no."""
@@ -277,11 +285,12 @@ def _refusal(
 
 def _wait_ms(header_s: str | None, body_ms: object) -> int:
     """Read how long to wait; the header is the newer of the two ways to say it (spec 1.10)."""
+    said_ms = _DEFAULT_WAIT_MS
     if isinstance(body_ms, int) and not isinstance(body_ms, bool) and body_ms >= 0:
-        return body_ms
-    if header_s is not None and header_s.isdecimal():
-        return int(header_s) * 1000
-    return _DEFAULT_WAIT_MS
+        said_ms = body_ms
+    elif header_s is not None and header_s.isdecimal() and header_s.isascii():
+        said_ms = int(header_s[:12]) * 1000
+    return min(max(said_ms, _LEAST_WAIT_MS), _MOST_WAIT_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -261,10 +261,12 @@ class LampClient(AsyncClient):
 
     # What we ask of it
 
-    def decrypt(self, room_id: str, event: Mapping[str, Any]) -> Clear | Dark:
+    def decrypt(
+        self, room_id: str, event: Mapping[str, Any], *, wanted: bool = True
+    ) -> Clear | Dark:
         """Read an m.room.encrypted event; needs neither sender_key nor device_id (8).
 
-        Total: whoever wrote the event chose every byte of it.
+        Total: its sender chose every byte of it. A missing key is asked for if it is *wanted*.
         """
         content, sender = event.get("content"), event.get("sender")
         content = content if isinstance(content, dict) else {}
@@ -284,7 +286,8 @@ class LampClient(AsyncClient):
             log.warning("megolm.unreadable", room=room_id, error=type(exc).__name__)
             return Dark("its key cannot be read", session_id)
         if not sessions:
-            self.missing.want(room_id, event)
+            if wanted:
+                self.missing.want(room_id, event)
             return Dark(self.missing.reason(sender, session_id), session_id)
         found: Clear | Dark = Dark("its key does not fit", session_id)
         for session in sessions:

@@ -45,6 +45,10 @@ class Directs:
         """Say whether we made this room to speak with one person."""
         return room in self._marked
 
+    def rooms(self) -> dict[RoomId, UserId]:
+        """Say with whom we speak in which room."""
+        return dict(self._marked)
+
     async def with_user(self, user: UserId) -> tuple[RoomId, bool]:
         """Return the room with *user*, and whether it or its members changed just now.
 

@@ -42,20 +42,22 @@ class Account:
     identity_passphrase: Path | None = None
 
 
-class _Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """The bot's device, as its state folder remembers it."""
+
     user_id: str
     device_id: str
     token: str
 
 
-async def sign_in(account: Account) -> _Session:
+async def sign_in(account: Account) -> Session:
     """Return the device that we are: the remembered one, or a new one at the first start.
 
     Raises:
         NotSignedIn: token or password are not accepted.
         ConfigError: the crypto store is of another device than the token.
     """
-    remembered = _remembered(account.state)
+    before = remembered(account.state)
     if account.token_file is not None:
         token = read_secret(account.token_file, "the bot's access token")
         async with Api(account.url, token) as api:
@@ -67,17 +69,17 @@ async def sign_in(account: Account) -> _Session:
                     f"{account.token_file}: it has expired or was withdrawn. Put a fresh token "
                     "of the same device into that file."
                 ) from None
-        session = _Session(user_id=who["user_id"], device_id=who.get("device_id", ""), token=token)
-        if remembered is not None and remembered.device_id != session.device_id:
+        session = Session(user_id=who["user_id"], device_id=who.get("device_id", ""), token=token)
+        if before is not None and before.device_id != session.device_id:
             raise ConfigError(
                 str(account.state),
                 None,
-                f"the keys kept here are of device {remembered.device_id}, the token is of "
+                f"the keys kept here are of device {before.device_id}, the token is of "
                 f"{session.device_id}; use a token of the first, or an empty state folder",
             )
-    elif remembered is not None:
-        session = remembered
-        await _try_remembered(account, session)
+    elif before is not None:
+        session = before
+        await _tryremembered(account, session)
     else:
         session = await _first_login(account)
     if session.user_id != account.user:
@@ -90,18 +92,23 @@ async def sign_in(account: Account) -> _Session:
     return session
 
 
-def _remembered(state: Path) -> _Session | None:
+def remembered(state: Path) -> Session | None:
+    """The device that signed in before; None if none did.
+
+    Raises:
+        ConfigError: the file is damaged, or others may read it.
+    """
     path = state / "session.json"
     if not path.exists():
         return None
     try:
         text = read_secret(path, "the bot's session")
-        return msgspec.json.decode(text, type=_Session)
+        return msgspec.json.decode(text, type=Session)
     except msgspec.MsgspecError:
         raise ConfigError(str(path), None, "the bot's session in this file is damaged") from None
 
 
-async def _try_remembered(account: Account, session: _Session) -> None:
+async def _tryremembered(account: Account, session: Session) -> None:
     async with Api(account.url, session.token) as api:
         try:
             await api.call("GET", "/_matrix/client/v3/account/whoami")
@@ -113,7 +120,7 @@ async def _try_remembered(account: Account, session: _Session) -> None:
             ) from None
 
 
-async def _first_login(account: Account) -> _Session:
+async def _first_login(account: Account) -> Session:
     if account.password_file is None:
         raise ConfigError("config", None, "homeserver needs a token_file or a password_file")
     password = read_secret(account.password_file, "the bot's password")
@@ -131,7 +138,7 @@ async def _first_login(account: Account) -> _Session:
             f"The homeserver {account.url} does not accept the password in "
             f"{account.password_file} for {account.user}."
         ) from None
-    return _Session(user_id=got.user_id, device_id=got.device_id, token=got.token)
+    return Session(user_id=got.user_id, device_id=got.device_id, token=got.token)
 
 
 def pickle_key(state: Path) -> str:

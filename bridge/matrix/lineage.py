@@ -52,3 +52,12 @@ class Lineage:
                 break
             room = before
         return room
+
+    def newest(self, room: RoomId) -> RoomId:
+        """Return the last room of the line that *room* begins; itself if nothing continues it."""
+        for _ in range(_LONGEST):
+            after = self._successors.get(room)
+            if after is None or self._predecessors.get(after) != room:
+                break
+            room = after
+        return room

@@ -1,6 +1,6 @@
 """Files: fetched as they lie on the server, and posted again under keys of their own.
 
-Never writes a file to a disk, and never keeps what it has decrypted longer than the upload takes.
+Never writes a file to a disk, and never keeps what it has decrypted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from nio.exceptions import EncryptionError
 
 from bridge.errors import NotFound
 from bridge.matrix.api import Api, quote
+from bridge.matrix.nested import read_json
 
 #: Relations of the old place make no sense in the new one.
 _LEFT_OUT = frozenset({"m.relates_to", "m.new_content", "m.mentions"})
@@ -32,6 +33,32 @@ async def fetch(api: Api, url: str, *, most_bytes: int) -> bytes:
         raise NotFound("A file's address is not one of this network.")
     path = f"/_matrix/client/v1/media/download/{quote(server)}/{quote(name)}"
     return await api.download(path, most_bytes=most_bytes)
+
+
+def unsealed(content: bytes, url: str, sealed: bytes) -> bytes:
+    """Decrypt the file at *url* in memory with the key that *content* has for it.
+
+    A file that was sent without encryption is what it is.
+
+    Raises:
+        NotFound: it does not decrypt: it is not the one that was sent.
+    """
+    whole: dict[str, Any] = read_json(content)
+    for said in (whole, _mapping(whole.get("m.new_content"))):
+        for file in (said.get("file"), _mapping(said.get("info")).get("thumbnail_file")):
+            if isinstance(file, dict) and file.get("url") == url:
+                return _decrypt(sealed, file)
+    return sealed
+
+
+async def put(api: Api, plain: bytes) -> dict[str, Any]:
+    """Upload a file under fresh keys; where it lies and how to read it, as events say it.
+
+    Raises:
+        TransportError: as `Api.upload`.
+    """
+    sealed, keys = encrypt_attachment(plain)
+    return {**keys, "url": await api.upload(sealed)}
 
 
 async def again(api: Api, content: bytes, *, most_bytes: int) -> dict[str, Any]:
@@ -69,8 +96,11 @@ async def _again(api: Api, file: object, url: object, most_bytes: int) -> dict[s
         plain = await fetch(api, url, most_bytes=most_bytes)
     else:
         return None
-    sealed, keys = encrypt_attachment(plain)
-    return {**keys, "url": await api.upload(sealed)}
+    return await put(api, plain)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _decrypt(sealed: bytes, file: Mapping[str, Any]) -> bytes:

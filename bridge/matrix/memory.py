@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.errors import NotFound, TransportError
+from bridge.matrix.posts import content
 from bridge.model import Batch, Cursor, EventId, Kind, Message, Ms, RoomId, UserId
 from bridge.ports import Clock, Post
 
@@ -51,6 +52,9 @@ class MemoryTransport:
     delay_s: float = 0.0
     sent: list[Sent] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    #: Who is not in which room.
+    outside: set[tuple[RoomId, UserId]] = field(default_factory=set)
+    invited: set[tuple[RoomId, UserId]] = field(default_factory=set)
     #: New room → old room.
     upgraded: dict[RoomId, RoomId] = field(default_factory=dict)
     _batches: list[Batch] = field(default_factory=list)
@@ -79,6 +83,10 @@ class MemoryTransport:
         message = self._locked.pop(event)
         self._events[event] = message
         self._batches.append(Batch(messages=(replace(message, late=True),)))
+
+    def heard(self) -> tuple[Message, ...]:
+        """Everything that was said, oldest first."""
+        return tuple(self._events.values())
 
     # What it promises
 
@@ -116,6 +124,14 @@ class MemoryTransport:
         """The room that *room* continues after upgrades."""
         return self.upgraded.get(room, room)
 
+    def newest(self, room: RoomId) -> RoomId:
+        """The room that continues *room* after upgrades."""
+        return next((new for new, old in self.upgraded.items() if old == room), room)
+
+    def is_member(self, room: RoomId, user: UserId) -> bool:
+        """Say whether *user* is in *room*, or what continues it."""
+        return (self.newest(room), user) not in self.outside
+
     def is_direct(self, room: RoomId) -> bool:
         """Say whether we made *room* to speak with one person."""
         return room in self._directs.values()
@@ -126,6 +142,13 @@ class MemoryTransport:
             if one.room == room and one.txn == txn and one.at >= since:
                 return one.event
         return None
+
+    async def invite(self, room: RoomId, user: UserId) -> None:
+        """Ask *user* into *room*."""
+        _, error = self.fault("invite")
+        if error is not None:
+            raise error
+        self.invited.add((room, user))
 
     async def direct(self, user: UserId) -> RoomId:
         """The room of the bot and *user*."""
@@ -140,6 +163,13 @@ class MemoryTransport:
             raise NotFound(f"There is no file {url}.")
         return self.files[url]
 
+    def unsealed(self, message: Message, url: str, sealed: bytes) -> bytes:
+        """Give a file as its sender saw it: here they lie open."""
+        _, error = self.fault("unsealed")
+        if error is not None:
+            raise error
+        return sealed
+
     async def repost(self, room: RoomId, message: Message, *, txn: str) -> EventId:
         """Post a message's file again in *room*."""
         for one in message.media:
@@ -151,6 +181,26 @@ class MemoryTransport:
         """Read a message again."""
         if ciphertext:
             event = EventId(json.loads(ciphertext)["of"])
+        ours = next((one for one in self.sent if one.event == event and one.post), None)
+        if ours is not None and ours.post is not None:
+            return _as_read(ours, ours.post, self.user)
         if event not in self._events:
             raise NotFound(f"The event {event} cannot be read again.")
         return self._events[event]
+
+
+def _as_read(sent: Sent, post: Post, user: UserId) -> Message:
+    """One of our own posts, as we read it later."""
+    said = content(post)
+    return Message(
+        event_id=sent.event,
+        room=sent.room,
+        sender=user,
+        sent_at=sent.at,
+        kind=Kind.TEXT,
+        type="m.room.message",
+        body=post.body,
+        formatted=post.formatted,
+        content=json.dumps(said).encode(),
+        ciphertext=json.dumps({"of": sent.event}).encode(),
+    )

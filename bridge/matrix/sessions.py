@@ -146,6 +146,18 @@ class LampStore(SqliteStore):  # type: ignore[misc]  # nio ships no types
         """Delete the keys of a room from the disk; return how many there were."""
         return int(RoomKeys.delete().where(RoomKeys.room_id == room_id).execute())
 
+    @use_database_atomic  # type: ignore[untyped-decorator]
+    def forget_sessions(self, room_id: str, sessions: Collection[str]) -> int:
+        """Delete the keys of some sessions of a room from the disk; return how many there were."""
+        return sum(
+            int(
+                RoomKeys.delete()
+                .where((RoomKeys.room_id == room_id) & (RoomKeys.session_id == session))
+                .execute()
+            )
+            for session in sessions
+        )
+
     @use_database  # type: ignore[untyped-decorator]
     def trim(self, kept: list[OlmSession]) -> None:
         """Delete the oldest of a device's Olm sessions, from *kept*, too."""
@@ -217,6 +229,12 @@ class RoomKeyStore:
         for named in [named for named in self._open if named[0] == room_id]:
             del self._open[named]
         return int(self._store.forget(room_id))
+
+    def forget_sessions(self, room_id: str, sessions: Collection[str]) -> int:
+        """Delete the keys of some sessions of a room; return how many there were."""
+        for session in sessions:
+            self._open.pop((room_id, session), None)
+        return int(self._store.forget_sessions(room_id, sessions))
 
     def __iter__(self) -> Iterator[InboundGroupSession]:
         """Go through all room keys."""

@@ -20,7 +20,10 @@ _CLEAR_ONLY = ("m.room.member", "m.room.power_levels", "m.room.create", "m.room.
                "m.room.redaction")  # fmt: skip
 
 
+#: Stands in what is delivered instead of a message that the gate stopped.
+GATE_FIELD = "uk.police.gate"
 _NO_WORDS = Words()
+_STATES = frozenset({Kind.MEMBERSHIP, Kind.STATE})
 #: Times beyond this (the year 9999) are a sender's joke, and no database holds them all.
 _LATEST = 253_370_764_800_000
 
@@ -51,6 +54,7 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Message:
         """Put the parts together."""
         sent_at = self.event.get("origin_server_ts")
+        whose = self.event.get("state_key") if ours in _STATES else None
         return Message(
             event_id=EventId(storable(self.event.get("event_id", ""))),
             room=self.room,
@@ -70,7 +74,21 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
             doubt=self.doubt,
             suspect=self.suspect,
             late=self.late,
+            state_key=storable(whose) if isinstance(whose, str) else None,
         )
+
+
+def is_stopped(event: Mapping[str, Any]) -> bool:
+    """Say whether this stands for a message that the gate stopped: a relation and our mark.
+
+    Anybody can write the same; there is nothing else in it that a client would show.
+    """
+    content = event.get("content")
+    return (
+        isinstance(content, dict)
+        and content.get(GATE_FIELD) == "stopped"
+        and content.keys() <= {"m.relates_to", GATE_FIELD}
+    )
 
 
 def plain(room: RoomId, event: Mapping[str, Any]) -> Message:

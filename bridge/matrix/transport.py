@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from bridge.errors import NotFound, NotPermitted, NotSignedIn, TransportError
-from bridge.matrix import directs, media, translate
+from bridge.matrix import directs, media, served, translate
 from bridge.matrix.api import Api, quote
 from bridge.matrix.client import Clear, Dark, LampClient
 from bridge.matrix.lineage import Lineage
-from bridge.matrix.words import is_id
+from bridge.matrix.posts import content
+from bridge.matrix.recent import Recent
+from bridge.matrix.taps import Taps
 from bridge.model import Batch, Cursor, EventId, Gap, Message, Ms, RoomId, UserId
 from bridge.ports import Post
 
@@ -36,6 +39,9 @@ MOST_BYTES = 50 * 1024 * 1024
 #: A gap is filled, and a sent event looked for, over this many pages at most.
 _MOST_PAGES = 200
 _LONGEST_WAIT_S = 30.0
+#: Keys come before their message; while one is awaited we look so often.
+_KEY_S = 0.004
+_MOST_HELD = 64
 _FILTER = json.dumps(
     {
         "presence": {"types": []},
@@ -70,10 +76,17 @@ class MatrixTransport:
         self._approved = approved
         #: For what is no message: state, rooms, keys.
         self.api = api
+        self._taps = Taps(api)
+        #: Called with each room of which state was heard, and which we are no longer in.
+        self.on_state: list[Callable[[RoomId], None]] = []
+        #: Others to the same server, which end with this one.
+        self.beside: list[Api] = []
+        #: What was stopped and never encrypted, such as a reaction: it is nowhere else to be read.
+        self.held: Recent[EventId, Message] = Recent(_MOST_HELD)
         self._waiting: dict[EventId, Message] = {}
         #: Sessions whose keys came in a sync that could not be taken in whole.
         self._fresh: set[str] = set()
-        self._directs = directs.Directs(api, UserId(client.user_id))
+        self.directs = directs.Directs(api, UserId(client.user_id))
         self._lineage = Lineage()
         self._creating = asyncio.Lock()
         #: Set once the server has told us which rooms there are.
@@ -86,11 +99,21 @@ class MatrixTransport:
 
     def is_direct(self, room: RoomId) -> bool:
         """Say whether we made this room to speak with one person."""
-        return self._directs.is_direct(room)
+        return self.directs.is_direct(room)
 
     def origin(self, room: RoomId) -> RoomId:
         """The room that *room* continues after upgrades; itself if it continues none."""
         return self._lineage.origin(room)
+
+    def newest(self, room: RoomId) -> RoomId:
+        """The room that continues *room* after upgrades; itself if none does."""
+        return self._lineage.newest(room)
+
+    def is_member(self, room: RoomId, user: UserId) -> bool:
+        """Say whether *user* is in *room*, or what continues it, as far as the server told us."""
+        known = self.client.rooms.get(self.newest(room))
+        member = known.users.get(user) if known is not None else None
+        return member is not None and not member.invited
 
     def rooms(self) -> frozenset[RoomId]:
         """The rooms that we are in, as far as the server has told us."""
@@ -145,21 +168,22 @@ class MatrixTransport:
 
     async def _take(self, sync: Mapping[str, Any], since: Cursor | None) -> Batch:
         """Take in one sync response: first what keys it has, then what was said."""
-        self._fresh |= self.client.take_to_device(_events(_part(sync, "to_device")))
+        self._fresh |= self.client.take_to_device(served.events(served.part(sync, "to_device")))
         self.client.take_key_news(sync)
-        rooms = _part(sync, "rooms")
-        joined, left = _rooms(rooms, "join"), _rooms(rooms, "leave")
-        await self._accept(_rooms(rooms, "invite"))
+        rooms = served.part(sync, "rooms")
+        joined, left = served.rooms(rooms, "join"), served.rooms(rooms, "leave")
+        await self._accept(served.rooms(rooms, "invite"))
         messages: list[Message] = []
         gaps: list[Gap] = []
         for room in joined | left:
-            part = _part(left if room in left else joined, room)
+            part = served.part(left if room in left else joined, room)
             said, missed = await self._take_room(RoomId(room), part, since)
             messages += said
             gaps += missed
         for room in left:
             self.client.forget_room(room)
-            self._directs.forget(RoomId(room))
+            self.directs.forget(RoomId(room))
+            self._hear(RoomId(room))
         messages += self._retry(self._fresh)
         self._fresh = set()
         return Batch(
@@ -169,8 +193,8 @@ class MatrixTransport:
     async def _accept(self, invites: Mapping[str, Any]) -> None:
         """Join the approved rooms that we are invited to, and no others."""
         for room in invites:
-            part = _part(_part(invites, room), "invite_state")
-            self.client.take_invite(room, _events(part))
+            part = served.part(served.part(invites, room), "invite_state")
+            self.client.take_invite(room, served.events(part))
             if self._approved(RoomId(room)) or self._lineage.is_named(RoomId(room)):
                 await self._join(RoomId(room))
             else:
@@ -179,9 +203,9 @@ class MatrixTransport:
     async def _take_room(
         self, room: RoomId, part: Mapping[str, Any], since: Cursor | None
     ) -> tuple[list[Message], list[Gap]]:
-        timeline = _part(part, "timeline")
-        events = _events(timeline)
-        for event in [*_events(_part(part, "state")), *events]:
+        timeline = served.part(part, "timeline")
+        events = served.events(timeline)
+        for event in [*served.events(served.part(part, "state")), *events]:
             if isinstance(event.get("state_key"), str):
                 await self._take_state(room, event)
         gaps: list[Gap] = []
@@ -193,11 +217,16 @@ class MatrixTransport:
         return [self._read_safely(room, event) for event in events if event.get("event_id")], gaps
 
     async def _take_state(self, room: RoomId, event: Mapping[str, Any]) -> None:
+        self._hear(room)
         self.client.take_state(room, event)
-        self._directs.take(room, event)
+        self.directs.take(room, event)
         successor = self._lineage.take(room, event)
         if successor is not None and self._approved(self._lineage.origin(room)):
             await self._join(successor)
+
+    def _hear(self, room: RoomId) -> None:
+        for hear in self.on_state:
+            hear(room)
 
     async def _join(self, room: RoomId) -> None:
         try:
@@ -218,8 +247,8 @@ class MatrixTransport:
                 page = await self.api.call("GET", path, query=query)
             except NotPermitted as exc:
                 return found[::-1], [Gap(room=room, reason=str(exc))]
-            found += _events(page, "chunk")
-            start = _text(page.get("end"))
+            found += served.events(page, "chunk")
+            start = served.text(page.get("end"))
             if not start or not page.get("chunk"):
                 return found[::-1], []
         return found[::-1], [Gap(room=room, reason=f"more than {_MOST_PAGES * _PAGE} events")]
@@ -236,6 +265,8 @@ class MatrixTransport:
     def _read(self, room: RoomId, event: Mapping[str, Any]) -> Message:
         if event.get("type") != "m.room.encrypted" or "state_key" in event:
             return translate.plain(room, event)
+        if translate.is_stopped(event):
+            return translate.plain(room, {**event, "type": "uk.police.gate.stopped"})
         if not event.get("content"):
             # Redacted before we came: what it said is gone, and no key will bring it back.
             return translate.plain(room, {**event, "type": "m.room.encrypted.redacted"})
@@ -251,7 +282,7 @@ class MatrixTransport:
         found: list[Message] = []
         for event_id, message in list(self._waiting.items()):
             event = json.loads(message.ciphertext)
-            session_id = _part(event, "content").get("session_id")
+            session_id = served.part(event, "content").get("session_id")
             if fresh is not None and not (isinstance(session_id, str) and session_id in fresh):
                 continue
             inside = self.client.decrypt(message.room, event)
@@ -264,7 +295,9 @@ class MatrixTransport:
 
     async def send(self, room: RoomId, post: Post, *, txn: str) -> EventId:
         """Post in *room*, encrypted if the room is."""
-        return await self._send(room, "m.room.message", _content(post), txn=txn)
+        event = await self._send(room, "m.room.message", content(post), txn=txn)
+        self._taps.offer(room, event, post.offers, txn=txn)
+        return event
 
     async def _send(self, room: RoomId, kind: str, content: dict[str, Any], *, txn: str) -> EventId:
         if room not in self.client.rooms:
@@ -282,9 +315,27 @@ class MatrixTransport:
         answer = await self.api.call("PUT", path, {"reason": reason})
         return EventId(answer["event_id"])
 
+    async def invite(self, room: RoomId, user: UserId) -> None:
+        """Ask *user* into *room*, unless they are there or have been asked."""
+        if room not in self.client.rooms:
+            await self._learn(room)
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/state/m.room.member/{quote(user)}"
+        try:
+            member = await self.api.call("GET", path)
+        except NotFound:
+            member = {}
+        if member.get("membership") not in {"join", "invite"}:
+            path = f"/_matrix/client/v3/rooms/{quote(room)}/invite"
+            await self.api.call("POST", path, {"user_id": user})
+            await self._learn(room)  # or they would get no keys of what we say there next
+
     async def fetch(self, url: str) -> bytes:
         """Fetch a file as it lies on the server."""
         return await media.fetch(self.api, url, most_bytes=self._most_bytes)
+
+    def unsealed(self, message: Message, url: str, sealed: bytes) -> bytes:
+        """Decrypt a file in memory."""
+        return media.unsealed(message.content, url, sealed)
 
     async def repost(self, room: RoomId, message: Message, *, txn: str) -> EventId:
         """Post a message's file again in *room*, under fresh keys."""
@@ -314,7 +365,7 @@ class MatrixTransport:
         # Before the first sync we would not know the one there is, and make another.
         await self._oriented.wait()
         async with self._creating:
-            room, changed = await self._directs.with_user(user)
+            room, changed = await self.directs.with_user(user)
             if changed or room not in self.client.rooms:
                 # A sync may show a room before all of its first events: ask for the whole state,
                 # or the invited person would get no keys.
@@ -323,17 +374,38 @@ class MatrixTransport:
 
     async def reopen(self, room: RoomId, event: EventId, ciphertext: bytes) -> Message:
         """Read a message again."""
+        if (held := self.held.get(event)) is not None:
+            return held
         if ciphertext:
-            served = json.loads(ciphertext)
+            event_now = json.loads(ciphertext)
         else:
             path = f"/_matrix/client/v3/rooms/{quote(room)}/event/{quote(event)}"
-            served = await self.api.call("GET", path)
-        if served.get("type") != "m.room.encrypted":
-            return translate.plain(room, served)
-        inside = self.client.decrypt(room, served)
+            event_now = await self.api.call("GET", path)
+        if event_now.get("type") != "m.room.encrypted":
+            return translate.plain(room, event_now)
+        inside = self.client.decrypt(room, event_now)
         if isinstance(inside, Dark):
             raise NotFound(f"The event {event} cannot be read again: {inside.reason}.")
-        return translate.decrypted(room, served, inside, late=False)
+        return translate.decrypted(room, event_now, inside, late=False)
+
+    async def foresee(
+        self, room: RoomId, event: Mapping[str, Any], *, patience_s: float
+    ) -> Message | None:
+        """Read an event that is not delivered yet; None if that cannot be done in time.
+
+        Writes nothing: the key that is used is a copy, and no key is asked for.
+        """
+        deadline = time.monotonic() + patience_s
+        while True:
+            if not self._oriented.is_set():
+                pass  # we do not know yet who is in which room
+            elif event.get("type") != "m.room.encrypted" or "state_key" in event:
+                return translate.plain(room, event)
+            elif isinstance(inside := self.client.decrypt(room, event, wanted=False), Clear):
+                return translate.decrypted(room, event, inside, late=False)
+            if time.monotonic() >= deadline:
+                return None
+            await asyncio.sleep(_KEY_S)
 
     async def _learn(self, room: RoomId) -> None:
         """Ask for the state of a room that the syncs have not told us all about yet."""
@@ -343,35 +415,6 @@ class MatrixTransport:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._taps.close()
         await self.client.close()
-        await self.api.close()
-
-
-def _part(whole: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """An object in an answer of the server; empty if it is not one."""
-    part = whole.get(name)
-    return part if isinstance(part, dict) else {}
-
-
-def _rooms(rooms: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Rooms by id; what cannot be an id is none of ours."""
-    return {room: part for room, part in _part(rooms, name).items() if is_id(room)}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _events(part: Mapping[str, Any], name: str = "events") -> list[dict[str, Any]]:
-    events = part.get(name)
-    return [one for one in events if isinstance(one, dict)] if isinstance(events, list) else []
-
-
-def _content(post: Post) -> dict[str, Any]:
-    return {
-        "msgtype": "m.text" if post.sounds else "m.notice",
-        "body": post.body,
-        "format": "org.matrix.custom.html",
-        "formatted_body": post.formatted,
-        "m.mentions": {"user_ids": list(post.mentions)} if post.mentions else {},
-    }
+        await asyncio.gather(*(api.close() for api in (self.api, *self.beside)))

@@ -35,7 +35,7 @@ _DEEPEST = 10
 
 
 #: What carries words or files besides body and formatted body; most messages have none of it.
-_MORE = frozenset({"filename", "info", "file", "url", *_PLACES, *_POLLS, *_TEXTS})
+_MORE = frozenset({"filename", "info", "file", "url", "geo_uri", *_PLACES, *_POLLS, *_TEXTS})
 #: Two encoders spell these alike, as long as they are ASCII; floats they do not.
 _ALIKE = frozenset({str, int, bool, type(None)})
 _NESTED = frozenset({dict, list})
@@ -133,8 +133,11 @@ def _one(kind: str, content: Mapping[str, Any], *, replaces: EventId | None) -> 
         return Words(body=body, formatted=formatted, extra=tuple(extra), replaces=replaces)
     for part in _PLACES:
         place = _mapping(content.get(part))
-        if place.get("description"):
-            extra.append(("location", _text(place["description"])))
+        for name, said in (("location", "description"), ("place", "uri")):
+            if place.get(said) and _text(place[said]) not in body:
+                extra.append((name, _text(place[said])))
+    if content.get("geo_uri") and _text(content["geo_uri"]) not in body:
+        extra.append(("place", _text(content["geo_uri"])))
     for part in _POLLS:
         poll = content.get(part)
         if isinstance(poll, dict):

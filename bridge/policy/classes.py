@@ -14,11 +14,17 @@ from bridge.model import JUDGED, Ms, RoomClass
 from bridge.nodes import Node
 from bridge.policy import ClassPolicy, Conduct, plain_reaction
 from bridge.policy.bounds import Bounds
+from bridge.policy.keeping import LONGEST, Keeping, read_keeping
 
 CLASSES_FILE = "classes.yaml"
 #: The retention class of the bot's own records.
 SYSTEM = "system"
-_LONGEST = 36_525  # days: a hundred years
+#: What becomes of the thread of a moved message.
+_THREADS = ("keep", "remove")
+#: What becomes of a message when the bot does not answer the gate.
+_UNANSWERED = ("pass", "refuse")
+#: Whether a card hangs in each room, and who joins is told in private.
+_CARDS = ("pinned", "none")
 _MARKINGS = {"official": Marking.OFFICIAL, "official-sensitive": Marking.OFFICIAL_SENSITIVE,
              "secret": Marking.SECRET, "top-secret": Marking.TOP_SECRET}  # fmt: skip
 
@@ -29,6 +35,7 @@ class Settings:
 
     classes: Mapping[RoomClass, ClassPolicy]
     retention: Mapping[str, int]
+    keeping: Mapping[str, Keeping]
     conduct: Conduct
     ages: AgeRange
     memory: Ms
@@ -46,9 +53,8 @@ def read_settings(root: Mapping[str, Node]) -> Settings:
         required=("retention", "classes", "professional_standards", "plates_issued"),
         optional=("memory_seconds", "operational_reactions", "strength"),
     )
-    retention = {
-        name: node.integer(least=1, most=_LONGEST) for name, node in got["retention"].items()
-    }
+    keeping = {name: read_keeping(node) for name, node in got["retention"].items()}
+    retention = {name: one.days for name, one in keeping.items()}
     if SYSTEM not in retention:
         got["retention"].fail(f"the retention class {SYSTEM!r} is missing: the bot's own records")
     conduct = _conduct(got["professional_standards"])
@@ -56,6 +62,7 @@ def read_settings(root: Mapping[str, Node]) -> Settings:
     return Settings(
         classes=_classes(got["classes"], retention, conduct),
         retention=retention,
+        keeping=keeping,
         conduct=conduct,
         ages=_ages(got["plates_issued"]),
         memory=Ms(memory * 1000),
@@ -120,10 +127,12 @@ def _class(
     judged = cls in JUDGED
     limits = ("nudge", "redirect", "review", "looks_for") if judged else ()
     got = node.mapping(
-        required=("retention", "visible_days", "readers", *limits), optional=("ceiling",)
+        required=("retention", "visible_days", "readers", *limits),
+        optional=("ceiling", "threads", "gate", "card"),
     )
+    gate_ms, gate_refuses = _gate(got.get("gate"))
     kept_as = got["retention"].choice(retention)
-    visible = got["visible_days"].integer(least=1, most=_LONGEST)
+    visible = got["visible_days"].integer(least=1, most=LONGEST)
     if visible > retention[kept_as]:
         got["visible_days"].fail(
             f"messages would be visible longer than records are kept: {kept_as}"
@@ -148,4 +157,16 @@ def _class(
         judged=judged,
         looks_for=(*looks_for, conduct.looks_for) if judged and conduct.enabled else looks_for,
         readers=got["readers"].texts(),
+        threads="threads" in got and got["threads"].choice(_THREADS) == "remove",
+        gate_ms=gate_ms,
+        gate_refuses=gate_refuses,
+        card="card" in got and got["card"].choice(_CARDS) == "pinned",
     )
+
+
+def _gate(node: Node | None) -> tuple[int, bool]:
+    """How long the homeserver's gate waits for the bot, and whether it refuses a message then."""
+    got = node.mapping(optional=("budget_ms", "unanswered")) if node else {}
+    budget_ms = got["budget_ms"].integer(least=10, most=5000) if "budget_ms" in got else 300
+    refuses = "unanswered" in got and got["unanswered"].choice(_UNANSWERED) == "refuse"
+    return budget_ms, refuses

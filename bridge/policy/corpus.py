@@ -2,12 +2,13 @@
 
 Never guesses a label, and never reads a file itself.
 
-A corpus is JSON lines with `id`, `text` and `label` (social, operational or concern); `tags` and
-`note` may be there as well.
+A corpus is JSON lines with `id`, `text` and `label` (social, operational or concern); `tags`,
+`note` and `before` (what was said before it, oldest first) may be there as well.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,9 +35,11 @@ class Labelled:
     text: str
     label: Label
     tags: tuple[str, ...] = ()
+    #: What was said in the room before it, oldest first.
+    before: tuple[str, ...] = ()
 
 
-_KNOWN = frozenset({"id", "text", "label", "tags", "note"})
+_KNOWN = frozenset({"id", "text", "label", "tags", "note", "before"})
 
 
 def read_corpus(text: str, source: str) -> tuple[Labelled, ...]:
@@ -63,11 +66,21 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def _odd(line: str) -> Any:
+    """Read JSON that the strict reader refuses; None if it is none."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _labelled(line: str, source: str, number: int) -> Labelled:
     try:
         row: Any = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeEncodeError) as exc:
-        raise ConfigError(source, number, f"this line is not JSON: {exc}") from None
+        row = _odd(line)  # such as half a pair of surrogates, which some clients send
+        if row is None:
+            raise ConfigError(source, number, f"this line is not JSON: {exc}") from None
     if not isinstance(row, dict):
         raise ConfigError(source, number, "this line is not a JSON object")
     for key in ("id", "text", "label"):
@@ -78,7 +91,13 @@ def _labelled(line: str, source: str, number: int) -> Labelled:
     if row["label"] not in set(Label):
         labels = ", ".join(Label)
         raise ConfigError(source, number, f"{row['label']!r} is not one of: {labels}")
-    tags = row.get("tags", [])
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise ConfigError(source, number, "'tags' is not a list of texts")
-    return Labelled(id=row["id"], text=row["text"], label=Label(row["label"]), tags=tuple(tags))
+    tags, before = (_texts(row, key, source, number) for key in ("tags", "before"))
+    label = Label(row["label"])
+    return Labelled(id=row["id"], text=row["text"], label=label, tags=tags, before=before)
+
+
+def _texts(row: dict[str, Any], key: str, source: str, number: int) -> tuple[str, ...]:
+    found = row.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ConfigError(source, number, f"{key!r} is not a list of texts")
+    return tuple(found)

@@ -19,6 +19,13 @@ from bridge.model import Action, Finding, Ms, Queue, Rid, Verdict
 HARD = frozenset({"vehicle", "person", "incident", "case", "contact", "location", "money"})
 
 
+# Reading a member of an enumeration takes longer than comparing it, and each of these is asked for
+# every sighting.
+_OPERATIONAL, _CONDUCT = Channel.OPERATIONAL, Channel.PROFESSIONAL_STANDARDS
+_MARKING, _SUPPORT = Channel.MARKING, Channel.SUPPORT
+_ENFORCE, _NUDGE = Mode.ENFORCE, Mode.NUDGE
+_ALLOW, _TELL, _MOVE = Action.ALLOW, Action.NUDGE, Action.REDIRECT
+
 #: So many hints beside a message's own weak signal count as a strong one: two may be chance.
 FEWEST = 2
 
@@ -57,8 +64,9 @@ def by_family(seen: Iterable[Sighting], channel: Channel) -> dict[str, int]:
     families: dict[str, int] = {}
     for one in seen:
         rule = one.rule
-        if rule.channel is channel and rule.mode in (Mode.ENFORCE, Mode.NUDGE):
-            families[rule.family] = max(families.get(rule.family, 0), one.confidence)
+        counts = rule.channel is channel and (rule.mode is _ENFORCE or rule.mode is _NUDGE)
+        if counts and one.confidence > families.get(rule.family, -1):
+            families[rule.family] = one.confidence
     return families
 
 
@@ -66,55 +74,52 @@ def decide(
     seen: Sequence[Sighting], limits: Limits, revision: str, hints: Sequence[Hint] = ()
 ) -> Verdict:
     """Judge what was *seen*: first markings, then distress, then what is operational."""
-    live = [one for one in seen if one.rule.mode in (Mode.ENFORCE, Mode.NUDGE)]
-    marked = [one for one in live if one.rule.channel is Channel.MARKING]
-    above = [one for one in marked if one.rule.marking > limits.ceiling]
+    live = [one for one in seen if one.rule.mode is _ENFORCE or one.rule.mode is _NUDGE]
+    above = [
+        one for one in live if one.rule.channel is _MARKING and one.rule.marking > limits.ceiling
+    ]
     if above:
         return _verdict(Action.QUARANTINE, above, live, 100, revision, {Queue.MARKINGS})
-    families = by_family(live, Channel.OPERATIONAL)
+    families = by_family(live, _OPERATIONAL)
     score = noisy_or(families.values())
-    distress = [one for one in live if one.rule.channel is Channel.SUPPORT]
+    distress = [one for one in live if one.rule.channel is _SUPPORT]
     if distress:
         return _distress(distress, live, families, limits, revision)
     action = _action(score, live, limits)
     counted: tuple[Rid, ...] = ()
-    if action is Action.ALLOW and score and len(hints) >= FEWEST:
+    if action is _ALLOW and score and len(hints) >= FEWEST:
         joint = noisy_or([score, *(hint.score for hint in hints)])
         action = _action(joint, live, limits)
-        if action is not Action.ALLOW:
+        if action is not _ALLOW:
             score, counted = joint, tuple(hint.rid for hint in hints)
     referrals, concern = _referrals(live, limits)
-    deciding = [one for one in live if one.rule.channel is Channel.OPERATIONAL]
-    if action is Action.ALLOW:
+    deciding = [one for one in live if one.rule.channel is _OPERATIONAL]
+    if action is _ALLOW:
         deciding = concern
     # What a room does not look for leaves no trace in its records.
-    kept = [
-        one
-        for one in live
-        if one.rule.channel is not Channel.PROFESSIONAL_STANDARDS or limits.review is not None
-    ]
+    kept = [one for one in live if one.rule.channel is not _CONDUCT or limits.review is not None]
     return _verdict(action, deciding, kept, score, revision, referrals, counted)
 
 
 def _action(score: int, live: Sequence[Sighting], limits: Limits) -> Action:
     if score < limits.nudge:
-        return Action.ALLOW
+        return _ALLOW
     if score >= limits.redirect:
-        full = [one for one in live if one.rule.mode is Mode.ENFORCE]
+        full = [one for one in live if one.rule.mode is _ENFORCE]
         if len(full) == len(live) or _score(full) >= limits.redirect:
-            return Action.REDIRECT
-    return Action.NUDGE
+            return _MOVE
+    return _TELL
 
 
 def _score(seen: Iterable[Sighting]) -> int:
-    return noisy_or(by_family(seen, Channel.OPERATIONAL).values())
+    return noisy_or(by_family(seen, _OPERATIONAL).values())
 
 
 def _referrals(live: Sequence[Sighting], limits: Limits) -> tuple[set[Queue], list[Sighting]]:
     if limits.review is None:
         return set(), []
-    concern = [one for one in live if one.rule.channel is Channel.PROFESSIONAL_STANDARDS]
-    score = noisy_or(by_family(concern, Channel.PROFESSIONAL_STANDARDS).values())
+    concern = [one for one in live if one.rule.channel is _CONDUCT]
+    score = noisy_or(by_family(concern, _CONDUCT).values())
     if score < limits.review:
         return set(), []
     return {Queue.PROFESSIONAL_STANDARDS}, concern
@@ -129,7 +134,7 @@ def _distress(
 ) -> Verdict:
     """Somebody is in distress about a job: never moved, refused or referred."""
     hard = noisy_or(score for family, score in families.items() if family in HARD)
-    kept = [one for one in live if one.rule.channel is not Channel.PROFESSIONAL_STANDARDS]
+    kept = [one for one in live if one.rule.channel is not _CONDUCT]
     if hard >= limits.nudge:
         deciding = [one for one in kept if one.rule.family in HARD]
         return _verdict(Action.NUDGE, deciding, kept, hard, revision, set())
@@ -158,17 +163,21 @@ def _verdict(  # noqa: PLR0913, PLR0917 - it is the one place that puts a verdic
     )
 
 
-def findings(seen: Iterable[Sighting]) -> tuple[Finding, ...]:
+def findings(seen: Sequence[Sighting]) -> tuple[Finding, ...]:
     """Say where what was seen, each place once, in the order of the text."""
+    if len(seen) == 1:
+        return (_finding(seen[0]),)
     unique = {(one.part, one.start, one.end, one.rule.id): one for one in seen}
-    return tuple(
-        Finding(
-            rule=one.rule.id,
-            label=one.rule.title,
-            start=one.start,
-            end=one.end,
-            part=one.part,
-            confidence=one.confidence,
-        )
-        for _, one in sorted(unique.items(), key=lambda item: item[0])
+    return tuple(_finding(unique[place]) for place in sorted(unique))
+
+
+def _finding(one: Sighting) -> Finding:
+    rule = one.rule
+    return Finding(
+        rule=rule.id,
+        label=rule.title,
+        start=one.start,
+        end=one.end,
+        part=one.part,
+        confidence=one.confidence,
     )

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.detect.rules import Lexicon, Rule, Words
+from bridge.detect.rules import Concepts, Lexicon, Rule, Words
 from bridge.nodes import Node
 from bridge.policy import Policy
 
@@ -44,7 +44,8 @@ def check_examples(policy: Policy, examples: Mapping[str, Examples]) -> None:
 
 
 def _rules_that_see(policy: Policy, text: str) -> set[str]:
-    return {sighting.rule.id for sighting in policy.engine.sight(text)}
+    engines = [policy.engine, *([policy.sign_engine] if policy.sign_engine else [])]
+    return {sighting.rule.id for engine in engines for sighting in engine.sight(text)}
 
 
 _SIZE = 65_536
@@ -84,10 +85,14 @@ def probe_costs(
 
 
 def _expressions(rule: Rule) -> list[object]:
-    if isinstance(rule.looks_for, Words):
-        return [rule.looks_for.expression]
-    lexicons: list[Lexicon] = [one for group in rule.looks_for.groups for one in group]
-    return [lexicon.expression for lexicon in lexicons]
+    match rule.looks_for:
+        case Words(expression=expression):
+            return [expression]
+        case Concepts(groups=groups):
+            lexicons: list[Lexicon] = [one for group in groups for one in group]
+            return [lexicon.expression for lexicon in lexicons]
+        case _:
+            return []
 
 
 def _best(expression: object, text: bytes, clock: Callable[[], float]) -> float:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.detect.rules import Channel, Mode, Sighting
-from bridge.model import RoomClass, Verdict
+from bridge.model import JUDGED, RoomClass, Verdict
 from bridge.policy import Policy
 from bridge.policy.decide import by_family, noisy_or
+from bridge.policy.meaning import Believed, Here
 from bridge.policy.measure import as_message
 
 
@@ -52,12 +53,24 @@ class Explanation:
     #: Whether the professional-standards rules are on in the policy as it is.
     conduct: bool
     verdict: Verdict
+    #: What a model may do there; None where none takes part.
+    here: Here | None
+    #: Whether what a model believes could change the verdict.
+    asked: bool
 
 
-def explain(policy: Policy, text: str, cls: RoomClass = RoomClass.SOCIAL) -> Explanation:
-    """Judge *text* as a message in a room of class *cls*, and say how that came about."""
+def explain(
+    policy: Policy,
+    text: str,
+    cls: RoomClass = RoomClass.SOCIAL,
+    belief: Believed | None = None,
+) -> Explanation:
+    """Judge *text* as a message in a room of class *cls*, and say how that came about.
+
+    *belief* is what the model that takes part in *policy* thinks of it.
+    """
     message = as_message(text)
-    sightings = policy.look(message)
+    sightings = (*policy.look(message), *policy.signs(message))
     families = {channel: by_family(sightings, channel) for channel in Channel}
     here = policy.classes[cls]
     return Explanation(
@@ -69,7 +82,11 @@ def explain(policy: Policy, text: str, cls: RoomClass = RoomClass.SOCIAL) -> Exp
         nudge=here.nudge,
         redirect=here.redirect,
         conduct=policy.conduct.enabled,
-        verdict=policy.judge(message, cls),
+        verdict=policy.judge(message, cls, belief=belief),
+        here=policy.speaking.here(cls, conduct=policy.conduct.enabled)
+        if policy.speaking and cls in JUDGED
+        else None,
+        asked=policy.wants_belief(message, cls),
     )
 
 

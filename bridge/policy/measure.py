@@ -2,7 +2,8 @@
 
 Never uses what it measures to change the policy, and keeps no words of a message.
 
-Each message is judged by itself as in a social room, with the professional-standards rules on.
+Each message is judged by itself as in a social room, with the professional-standards rules on; and
+with a model's belief, where there is one to ask.
 Shares come with Wilson score intervals of 95 %, for small samples say less than they seem to.
 """
 
@@ -11,13 +12,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+from bridge.detect.rules import Mode
 from bridge.model import Action, EventId, Kind, Message, Ms, Queue, RoomClass, RoomId, UserId
 from bridge.policy import Policy
 from bridge.policy.corpus import Label, Labelled
+from bridge.policy.meaning import Believed
 
 _Z = 1.959964  # 95 %, two-sided
+#: Rules of these modes see without a verdict telling of it.
+_QUIET = frozenset({Mode.SHADOW, Mode.SIGN})
+
+#: Says what a model believes of each of (message, what was said before it); None: nothing.
+Ask: TypeAlias = Callable[[Sequence[tuple[str, tuple[str, ...]]]], Sequence[Believed | None]]
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
@@ -43,6 +51,8 @@ class Judged:
     referred: bool
     rules: frozenset[str]
     tags: tuple[str, ...] = ()
+    #: Whether the model alone finds it of concern, which by itself leads to nothing.
+    doubted: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +72,10 @@ class Measurement:
     judged: tuple[Judged, ...]
     seconds: float
     by_rule: Mapping[str, RuleCount] = field(default_factory=dict)
+    #: The digest of the model that took part; empty if none did.
+    model: str = ""
+    #: How many messages it was asked about.
+    asked: int = 0
 
     def of(self, label: Label) -> list[Judged]:
         """Give the messages of one label."""
@@ -98,6 +112,7 @@ class Measurement:
                 "n": len(concern),
                 "review_or_stronger": reviewed,
                 "review_interval": _rounded(wilson(reviewed, len(concern))),
+                "model_alone": sum(1 for one in concern if one.doubted),
             },
             "misses": self.misses,
             "false_positives": self.false_positives,
@@ -113,6 +128,7 @@ class Measurement:
             },
             "by_tag": self._by_tag(),
             "revision": self.revision,
+            "model": {"digest": self.model, "asked": self.asked} if self.model else None,
         }
 
     def _shares(self, label: Label) -> dict[str, Any]:
@@ -163,14 +179,22 @@ def measure(
     *,
     clock: Callable[[], float],
     cls: RoomClass = RoomClass.SOCIAL,
+    ask: Ask | None = None,
 ) -> Measurement:
-    """Judge *messages*; *clock* gives seconds, as `time.perf_counter` does."""
+    """Judge *messages*; *clock* gives seconds, as `time.perf_counter` does.
+
+    *ask* asks the model that takes part in *policy*.
+    """
     policy = policy.with_conduct()
     labelled = list(messages)
     ready = [as_message(one.text) for one in labelled]
     begin = clock()
-    verdicts = [policy.judge(message, cls) for message in ready]
+    beliefs = _beliefs(policy, labelled, ready, cls, ask) if ask else {}
+    verdicts = [
+        policy.judge(message, cls, belief=beliefs.get(place)) for place, message in enumerate(ready)
+    ]
     seconds = clock() - begin
+    quiet = frozenset(rule.id for rule in policy.rules if rule.mode in _QUIET)
     judged = tuple(
         Judged(
             id=one.id,
@@ -178,14 +202,42 @@ def measure(
             action=verdict.action,
             score=verdict.score,
             referred=Queue.PROFESSIONAL_STANDARDS in verdict.referrals,
-            rules=frozenset(finding.rule for finding in verdict.findings),
+            rules=frozenset(finding.rule for finding in verdict.findings)
+            | _seen_quietly(policy, quiet, ready[place]),
             tags=one.tags,
+            doubted=policy.doubts(beliefs.get(place), cls),
         )
-        for one, verdict in zip(labelled, verdicts, strict=True)
+        for place, (one, verdict) in enumerate(zip(labelled, verdicts, strict=True))
     )
     return Measurement(
-        revision=policy.revision, judged=judged, seconds=seconds, by_rule=_by_rule(judged)
+        revision=policy.revision,
+        judged=judged,
+        seconds=seconds,
+        by_rule=_by_rule(judged),
+        model=policy.model.digest if policy.model else "",
+        asked=len(beliefs),
     )
+
+
+def _beliefs(
+    policy: Policy,
+    labelled: Sequence[Labelled],
+    ready: Sequence[Message],
+    cls: RoomClass,
+    ask: Ask,
+) -> dict[int, Believed | None]:
+    """Ask of those messages that the rules leave open; by their places."""
+    places = [place for place, one in enumerate(ready) if policy.wants_belief(one, cls)]
+    found = ask([(labelled[at].text, labelled[at].before) for at in places])
+    return dict(zip(places, found, strict=True))
+
+
+def _seen_quietly(policy: Policy, quiet: frozenset[str], message: Message) -> frozenset[str]:
+    """Say which rules see something that no verdict tells of: those in shadow, and signs."""
+    if not quiet:
+        return frozenset()
+    seen = (*policy.look(message), *policy.signs(message))
+    return quiet & {sighting.rule.id for sighting in seen}
 
 
 def _by_rule(judged: Sequence[Judged]) -> dict[str, RuleCount]:

@@ -5,8 +5,9 @@ Never holds a word of a message: record ids, rules and actions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from bridge.model import Action
 
@@ -26,6 +27,30 @@ class Replayed:
     rid: str
     now: Way
     draft: Way
+
+
+class Trial(Protocol):
+    """Judges messages on record again, as a draft would, in the order in which they are given."""
+
+    #: Messages that were given without their words.
+    closed: int
+
+    def take(self, header: dict[str, str | int], body: bytes | None) -> None:
+        """Take in one record: a message to judge, or what was decided about one."""
+        ...
+
+    def found(self) -> Iterable[Replayed]:
+        """Every message that was judged, as it was treated and as it would have been."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How many messages one rule nudged and moved (or took out), now and by the draft."""
+
+    rule: str
+    nudged: tuple[int, int]
+    moved: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +100,25 @@ def difference(found: Iterable[Replayed]) -> Difference:
             for one in every
             if one.now.action and one.draft.action and one.now.action is not one.draft.action
         ),
+    )
+
+
+def shifts(found: Iterable[Replayed]) -> tuple[Shift, ...]:
+    """Say of each rule how many messages it nudges and moves, now and by the draft."""
+    every = tuple(found)
+    ways: tuple[Callable[[Replayed], Way], ...] = (lambda one: one.now, lambda one: one.draft)
+    rules = sorted({way(one).rule or "no rule" for one in every for way in ways if way(one).action})
+
+    def count(rule: str, way: Callable[[Replayed], Way], *actions: Action) -> int:
+        return sum(
+            1 for one in every
+            if way(one).action in actions and (way(one).rule or "no rule") == rule
+        )  # fmt: skip
+
+    def both(rule: str, *actions: Action) -> tuple[int, int]:
+        return count(rule, ways[0], *actions), count(rule, ways[1], *actions)
+
+    return tuple(
+        Shift(rule, both(rule, Action.NUDGE), both(rule, Action.REDIRECT, Action.QUARANTINE))
+        for rule in rules
     )

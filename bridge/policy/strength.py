@@ -15,7 +15,7 @@ from bridge.model import Action
 from bridge.policy.bounds import Bounds
 from bridge.policy.measure import wilson
 
-_ORDER = (Mode.ENFORCE, Mode.NUDGE, Mode.SHADOW, Mode.OFF)
+_ORDER = (Mode.ENFORCE, Mode.NUDGE, Mode.SIGN, Mode.SHADOW, Mode.OFF)
 
 
 @dataclass(frozen=True, slots=True)

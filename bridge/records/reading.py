@@ -284,21 +284,30 @@ def prove_record(config: Config, rid: str) -> Proven:
     for origin, store in logs(config):
         store.snapshot()
         row = store.find(rid) if _RID(rid) else None
-        if row is None:
-            continue
-        notes = [note for size, note in store.checkpoints() if size > row.seq]
-        if not notes:
-            raise UsageError(
-                f"no checkpoint covers record {rid} yet; make one with 'bluelamp ledger checkpoint'"
-            )
-        size, _, edges = store.edge()
-        return Proven(
-            row=row,
-            header=_header(row.header),
-            proof=prove(row.seq, notes[-1], lookup(size, store.tiles(), edges)),
-            verifier=_verifier_of(config, origin, store),
-        )
+        if row is not None:
+            return prove_row(config, origin, store, row)
     raise UsageError(f"there is no record {rid!r} in this ledger")
+
+
+def prove_row(config: Config, origin: str, store: SqliteReader, row: Row) -> Proven:
+    """Prove that *row* of the log *origin* stands under the newest checkpoint of it.
+
+    Raises:
+        UsageError: no checkpoint covers it yet.
+    """
+    notes = [note for size, note in store.checkpoints() if size > row.seq]
+    if not notes:
+        rid = _header(row.header)["rid"]
+        raise UsageError(
+            f"no checkpoint covers record {rid} yet; make one with 'bluelamp ledger checkpoint'"
+        )
+    size, _, edges = store.edge()
+    return Proven(
+        row=row,
+        header=_header(row.header),
+        proof=prove(row.seq, notes[-1], lookup(size, store.tiles(), edges)),
+        verifier=_verifier_of(config, origin, store),
+    )
 
 
 def _verifier_of(config: Config, origin: str, store: SqliteReader) -> Verifier:

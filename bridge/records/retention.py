@@ -5,7 +5,7 @@ Never destroys a key: custodians do that on their own machines, and say so in a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -29,9 +29,9 @@ from bridge.verify.steps import verify_logs
 #: The steps of `verify` that are about what custodians sign.
 _CUSTODY_STEPS = frozenset({8, 12})
 #: Kinds that nobody can have erased: without them nobody could tell what was decided, and why.
-_LASTING = (PLAIN - {Kind.REVIEW}) | {
-    Kind.POLICY, Kind.APPROVAL, Kind.HOLD, Kind.RELEASE, Kind.BRAKE, Kind.GAP,
-    Kind.VIEW, Kind.GRANT, Kind.EXAMINATION,
+_LASTING = (PLAIN - {Kind.REVIEW, Kind.REPORT}) | {
+    Kind.POLICY, Kind.APPROVAL, Kind.HOLD, Kind.RELEASE, Kind.BRAKE, Kind.GAP, Kind.DISPOSAL,
+    Kind.VIEW, Kind.GRANT, Kind.DISCLOSURE, Kind.DIRECTION, Kind.EXAMINATION, Kind.APPRAISAL,
 }  # fmt: skip
 
 
@@ -48,6 +48,7 @@ class DueFile(msgspec.Struct, frozen=True, kw_only=True):
     #: Buckets whose flagged records the reviewers' keys would still open, attested or not: what
     #: reviewers destroy is on no record.
     reviewers: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()  #: Past their date; people retain them, or have not decided.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +88,8 @@ class State:
         """The holds that are not over."""
         return tuple(hold for hold in self.holds if hold.released is None)
 
-    def due(self, now: Ms) -> DueFile:
-        """Return what is due now, as a file for the custodians.
+    def due(self, now: Ms, withheld: Collection[str] = ()) -> DueFile:
+        """Return what is due now but for what is *withheld*, as a file for the custodians.
 
         Raises:
             UsageError: no checkpoint says yet what holds there are.
@@ -98,15 +99,15 @@ class State:
                 f"the log {self.origin} has no signed checkpoint yet, which custodians need: make "
                 "one with 'bluelamp ledger checkpoint'"
             )
+        past = [one for one in self.buckets if one.name not in withheld and now >= one.expires]
         return DueFile(
             origin=self.origin,
             checkpoint=self.checkpoint,
             seen=self.seen,
-            buckets=tuple(bucket.name for bucket in self.buckets if bucket.is_due(now)),
+            buckets=tuple(bucket.name for bucket in past if bucket.is_due(now)),
             holds=tuple(hold.rid for hold in self.active),
-            reviewers=tuple(one.name for one in self.buckets if now >= one.expires)
-            if self.reviewed
-            else (),
+            reviewers=tuple(one.name for one in past if self.reviewed),
+            withheld=tuple(withheld),
         )
 
 
@@ -190,8 +191,7 @@ def accepted(
         UsageError: one is of another ledger, of a bucket that is not due, or given already.
         Unsound: one is not signed by a custodian that the configuration pins, or would not verify.
     """
-    found = [accept(paper, config, now_there) for paper in papers]
-    facts = tuple(fact for fact in found if fact is not None)
+    facts = tuple(filter(None, (accept(one, config, now_there) for one in papers)))
     refuse_unsound(config, facts, now)
     return facts
 

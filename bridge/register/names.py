@@ -5,8 +5,9 @@ Never guesses: a name is the whole name, a key or an id.
 
 from __future__ import annotations
 
+from bridge.register.lock import Lock
 from bridge.register.people import People
-from bridge.register.rooms import Lock, Register
+from bridge.register.rooms import Register
 
 
 def person_id(people: People, name: str) -> str | None:

@@ -5,17 +5,18 @@ Never opens a file: text in, values out, and every complaint has file and line.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from bridge.errors import ConfigError
 from bridge.model import UserId
 
-_COLUMNS = ("matrix_id", "name", "collar", "team", "rank", "supervisor", "console", "roles")
+COLUMNS = ("matrix_id", "name", "collar", "team", "rank", "supervisor", "console", "roles")
 #: What people may be in the console and in review; docs name their rights.
 ROLES = frozenset(
     {
@@ -25,6 +26,7 @@ ROLES = frozenset(
         "custodian",
         "disclosure-officer",
         "log-reader",
+        "independent-log-reader",
         "policy-officer",
         "administrator",
     }
@@ -70,12 +72,48 @@ def user_id(text: str) -> UserId:
     return UserId(text)
 
 
+def decode_people(raw: bytes, source: str) -> str:
+    """Read the bytes of people.csv as text: UTF-8, or UTF-16 that says so, as spreadsheets write.
+
+    Nothing is guessed: in another encoding names would be others. Raises ConfigError.
+    """
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return raw.decode("utf-16")
+        except UnicodeDecodeError:
+            raise ConfigError(source, None, "this says it is UTF-16 and is cut short") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = raw.count(b"\n", 0, exc.start) + 1
+        raise ConfigError(
+            source, line,
+            f"the byte 0x{raw[exc.start]:02X} is not UTF-8: save it from the spreadsheet as 'CSV "
+            "UTF-8'",
+        ) from None  # fmt: skip
+    if "\0" in text:
+        raise ConfigError(source, None, "this is not text: save it as 'CSV UTF-8'")
+    return text
+
+
+def write_people(rows: Iterable[Mapping[str, str]]) -> str:
+    """Write what `load_people` reads; what a row does not have stays empty."""
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
 def load_people(text: str, source: str) -> People:
     """Read people.csv: a header with the eight columns in any order, then one person a line.
 
-    Roles are separated by spaces. Raises ConfigError with file and line.
+    Between columns is a comma, or what spreadsheets write instead: a semicolon or a tab. Roles are
+    separated by spaces. Raises ConfigError with file and line.
     """
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    text = text.removeprefix("\ufeff")
+    lines_of = io.StringIO(text, newline="")
+    rows = csv.reader(lines_of, strict=True, delimiter=_delimiter(text))
     persons: dict[UserId, Person] = {}
     lines: dict[UserId, int] = {}
     taken: dict[tuple[str, str], int] = {}
@@ -102,10 +140,16 @@ def load_people(text: str, source: str) -> People:
     return People(source=source, persons=MappingProxyType(persons))
 
 
+def _delimiter(text: str) -> str:
+    """What stands between the columns of the first line that has any."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",;\t", key=lambda one: (first.count(one), one == ","))
+
+
 def _header(cells: list[str], source: str, line: int) -> list[str]:
     """Check that the columns are the eight, each once, in any order."""
-    if sorted(cells) != sorted(_COLUMNS):
-        raise ConfigError(source, line, f"the first line must be: {','.join(_COLUMNS)}")
+    if sorted(cells) != sorted(COLUMNS):
+        raise ConfigError(source, line, f"the first line must be: {','.join(COLUMNS)}")
     return cells
 
 

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-import yaml
-
 from bridge.model import JUDGED, Room, RoomClass, RoomId, UserId
 from bridge.nodes import Node, parse
-from bridge.register.people import People, user_id
-
-_LOCK_HEAD = (
-    "# Written by `bluelamp rooms apply`: which room on the server each key of rooms.yaml is.\n"
-    "# Keep it beside rooms.yaml. An `id:` in rooms.yaml wins over a line here.\n"
+from bridge.register.lock import Lock, room_id
+from bridge.register.partners import (
+    SERVER,
+    Guests,
+    Partners,
+    read_guests,
+    read_partners,
+    welcome,
 )
+from bridge.register.people import People, user_id
 
 
 class Information(StrEnum):
@@ -81,21 +83,24 @@ class Entry:
     members: tuple[UserId, ...]
     #: Teams of people.csv whose people are members.
     rosters: tuple[str, ...]
+    #: Nothing is sent or removed about its messages; the record says what would have been.
+    rehearse: bool = False
     #: Of a room that exists already; else the lock knows it, or `rooms apply` makes it.
     id: RoomId | None = None
     #: Where it stands in the register.
     line: int = 0
+    #: People of partners, each until a day (the last on which they belong there).
+    guests: Guests = ()
+    #: The MoPI group that people have given what is said there; None where nobody has.
+    mopi: int | None = None
 
+    @property
+    def labelled(self) -> bool:
+        """Say whether messages may leave the room when their time is over.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
-    """Which room on the server each key is, as far as the bot made or found it."""
-
-    ids: Mapping[str, RoomId] = field(default_factory=lambda: MappingProxyType({}))
-
-    def with_room(self, key: str, room: RoomId) -> Lock:
-        """Return a lock that also knows *key*."""
-        return Lock(ids=MappingProxyType({**self.ids, key: room}))
+        Operational information has to be given a group by people first.
+        """
+        return self.information is Information.CORPORATE or self.mopi is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,8 @@ class Register:
     teams: Mapping[str, Space]
     #: By key, as the file orders them.
     rooms: Mapping[str, Entry]
+    #: Other servers whose people may be guests, each until a day.
+    partners: Partners = field(default_factory=dict)
 
     def spaces(self) -> Iterator[Space]:
         """List the force's space, then the teams'."""
@@ -125,14 +132,22 @@ class Register:
     def members(self, entry: Entry, people: People) -> tuple[UserId, ...]:
         """List who belongs in a room, each once: its supervisor, those named, those on rosters."""
         rosters = [person.id for name in entry.rosters for person in people.team(name)]
-        return tuple(dict.fromkeys((entry.supervisor, *entry.members, *rosters)))
+        named = dict.fromkeys((entry.supervisor, *entry.members, *rosters))
+        return tuple(user for user in named if user in people.persons)
 
-    def resolve(self, lock: Lock) -> dict[RoomId, Room]:
-        """Map the approved rooms whose id is known; a room that is not in it is not approved."""
+    def guests(self, entry: Entry, today: datetime.date) -> tuple[UserId, ...]:
+        """List the people of partners who belong in a room today."""
+        return welcome(entry.guests, self.partners, today)
+
+    def resolve(self, lock: Lock, people: People | None = None) -> dict[RoomId, Room]:
+        """Map the approved rooms whose id is known; a room that is not in it is not approved.
+
+        With *people*, each room knows who may be in its secure room.
+        """
         rooms = {}
         for entry in self.rooms.values():
             room = self.id_of(entry.key, lock)
-            if room is None:
+            if room is None or entry.key in lock.retired:
                 continue
             secure = self.rooms[entry.secure] if entry.secure else None
             rooms[room] = Room(
@@ -143,33 +158,40 @@ class Register:
                 secure_name=secure.name if secure else "",
                 review=self.id_of(entry.review_room, lock) if entry.review_room else None,
                 supervisor=entry.supervisor,
+                owner=entry.owner,
+                team=entry.team,
+                ceiling=entry.ceiling.value,
+                rehearse=entry.rehearse,
+                entitled=frozenset(self.members(secure, people)) if secure and people else None,
+                members=self._allowed(entry, people) if people else None,
+                intake=self._intake(entry, lock),
             )
         return rooms
 
+    def _allowed(self, entry: Entry, people: People) -> frozenset[UserId]:
+        return frozenset((*self.members(entry, people), *(one for one, _ in entry.guests)))
 
-def load_lock(text: str, source: str) -> Lock:
-    """Read rooms.lock.yaml. Raises ConfigError with file and line."""
-    ids: dict[str, RoomId] = {}
-    for key, node in parse(text, source).mapping(required=["rooms"])["rooms"].items():
-        room = node.read(_room_id)
-        if room in ids.values():
-            node.fail(f"the room {room} is given for two keys")
-        ids[key] = room
-    return Lock(ids=MappingProxyType(ids))
+    def _intake(self, entry: Entry, lock: Lock) -> RoomId | None:
+        """The intake room of the entry's team, or else the force's."""
+        found = {one.team: one.key for one in self.rooms.values() if one.cls is RoomClass.INTAKE}
+        key = found.get(entry.team) or found.get("")
+        return self.id_of(key, lock) if key else None
 
 
-def dump_lock(lock: Lock) -> str:
-    """Write what `load_lock` reads."""
-    return _LOCK_HEAD + yaml.safe_dump({"rooms": {k: str(v) for k, v in lock.ids.items()}})
-
-
-def load_rooms(text: str, source: str, people: People | None = None) -> Register:
+def load_rooms(
+    text: str, source: str, people: People | None = None, *, strict: bool = True
+) -> Register:
     """Read rooms.yaml; with *people*, also check that everybody named in it is one of them.
+
+    Not *strict*: somebody who is named and has left is no mistake in it, but in no room.
 
     Raises ConfigError with file and line.
     """
-    top = parse(text, source).mapping(required=["server", "force", "teams", "rooms"])
-    return _Reader(top["server"].read(_server_name), people).read(top, source)
+    top = parse(text, source).mapping(
+        required=["server", "force", "teams", "rooms"], optional=["partners"]
+    )
+    found = _Reader(top["server"].read(_server_name), people if strict else None)
+    return found.read(top, source)
 
 
 class _Reader:
@@ -177,12 +199,14 @@ class _Reader:
 
     def __init__(self, server: str, people: People | None) -> None:
         self.server, self.people = server, people
+        self.partners: Partners = {}
         self.taken: dict[tuple[str, str], int] = {}
 
     def read(self, top: Mapping[str, Node], source: str) -> Register:
         force = self.space(top["force"], "")
         teams = {name: self.space(node, name) for name, node in top["teams"].items()}
         nodes = dict(top["rooms"].items())
+        self.partners = read_partners(top.get("partners"), self.server)
         rooms = {key: self.entry(key, node, teams) for key, node in nodes.items()}
         reviews = [key for key, entry in rooms.items() if entry.cls is RoomClass.REVIEW]
         for key, node in nodes.items():
@@ -193,6 +217,7 @@ class _Reader:
             force=force,
             teams=MappingProxyType(teams),
             rooms=MappingProxyType(rooms),
+            partners=self.partners,
         )
 
     def space(self, node: Node, team: str) -> Space:
@@ -229,8 +254,11 @@ class _Reader:
             history=got["history"].member(History) if "history" in got else History.INVITED,
             members=members,
             rosters=rosters,
+            rehearse=got["rehearse"].boolean() if "rehearse" in got else False,
             id=_optional_id(got),
             line=node.line,
+            mopi=got["mopi"].integer(least=1, most=4) if "mopi" in got else None,
+            guests=read_guests(got.get("guests"), cls, self.partners),
         )
         try:
             _key(key)
@@ -291,13 +319,13 @@ _REQUIRED = (
     "review",
     "members",
 )
-_OPTIONAL = ("team", "secure", "review_room", "history", "id")
+_OPTIONAL = ("team", "secure", "review_room", "history", "rehearse", "id", "guests", "mopi")
 #: Rooms of a team; the others may belong to the whole force.
 _OF_A_TEAM = JUDGED | {RoomClass.OPERATIONAL}
 
+#: Markings, lowest first.
+_RANK = (Marking.OFFICIAL, Marking.OFFICIAL_SENSITIVE)
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
-_SERVER = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
-_ROOM = re.compile(r"![^\s:]+(?::\S+)?")
 
 
 def _key(text: str) -> str:
@@ -307,19 +335,13 @@ def _key(text: str) -> str:
 
 
 def _server_name(text: str) -> str:
-    if _SERVER.fullmatch(text) is None:
+    if SERVER.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a server name such as force.example")
     return text
 
 
-def _room_id(text: str) -> RoomId:
-    if _ROOM.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is not a room id, which starts with '!'")
-    return RoomId(text)
-
-
 def _optional_id(got: Mapping[str, Node]) -> RoomId | None:
-    return got["id"].read(_room_id) if "id" in got else None
+    return got["id"].read(room_id) if "id" in got else None
 
 
 def _team(got: Mapping[str, Node], node: Node, cls: RoomClass, teams: Mapping[str, Space]) -> str:
@@ -348,6 +370,8 @@ def _linked(
         if entry.cls not in JUDGED:
             got["secure"].fail(f"a room of class {entry.cls} has no secure room: leave this out")
         _refer(rooms, got["secure"], RoomClass.OPERATIONAL)
+        if _RANK.index(rooms[entry.secure].ceiling) < _RANK.index(entry.ceiling):
+            got["secure"].fail(f"the room {entry.secure!r} has a lower ceiling than this one")
     if entry.cls is RoomClass.OPERATIONAL and entry.information is not Information.OPERATIONAL:
         got["information"].fail("an operational room holds operational information")
     if entry.review_room is not None:

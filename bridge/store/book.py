@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bridge import __version__
 from bridge.errors import StoreError
-from bridge.facts import Decided, Fact, Performed, Seen
+from bridge.facts import Adjudicated, Appealed, Decided, Fact, Performed, Seen
 from bridge.ledger.facts import Memory, Owed, drafts, effect_name
 from bridge.ledger.keys import Certificates
 from bridge.ledger.record import Draft, Record
@@ -29,7 +29,7 @@ from bridge.verify.tree import Frontier, Tile, Tiler, leaf_hash
 _STEP_MS = 60_000
 
 #: Records that name an event which another record is of.
-_ABOUT_ANOTHER = frozenset({Kind.VERDICT, Kind.DEBT})
+_ABOUT_ANOTHER = frozenset({Kind.VERDICT, Kind.DEBT, Kind.APPEAL, Kind.MINUTE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,8 @@ class Identity:
     retention: Mapping[RoomClass, str]
     #: Who may read flagged records without the custodians; None for nobody.
     reviewers: Certificates | None = None
+    #: To whom alone reports are sealed; None where none can be made.
+    standards: Certificates | None = None
     #: What the genesis says of the log before this one, if there was one.
     previous: Previous | None = None
 
@@ -71,6 +73,8 @@ class Page:
     #: The record of each event and debt that this page adds.
     events: dict[EventId, Rid] = field(default_factory=dict)
     debts: dict[str, Owed] = field(default_factory=dict)
+    #: The record of the newest verdict on each event.
+    verdicts: dict[EventId, Rid] = field(default_factory=dict)
     #: Debts that this page settles: what settles them again is no outcome.
     settled: set[str] = field(default_factory=set)
 
@@ -113,6 +117,7 @@ class Book:
             identity.certificates,
             tag_keys=tag_keys,
             reviewers=identity.reviewers,
+            standards=identity.standards,
         )
 
     def write(
@@ -220,7 +225,9 @@ def _remember(page: Page, fact: Fact, own: Sequence[Draft]) -> None:
     for draft in own:
         if "event" in draft.tagged and draft.kind not in _ABOUT_ANOTHER:
             page.events[EventId(draft.tagged["event"])] = draft.rid
-    if debts and isinstance(fact, Seen | Decided | Performed):
+    if isinstance(fact, Decided):
+        page.verdicts[fact.message.event_id] = own[0].rid
+    if debts and isinstance(fact, Seen | Decided | Performed | Adjudicated | Appealed):
         for effect, draft in zip(fact.owes, debts, strict=True):
             page.debts[key(effect)] = Owed(
                 rid=draft.rid,

@@ -96,6 +96,9 @@ def follow(
                     row = (bucket, custodian, now, name, first[0], last[0])
                     db.execute(SQL["add_disposal"], row)
         case Erased(record=record):
+            db.execute(SQL["forget_posts_about"], (record,))
+            db.execute(SQL["forget_appeals_about"], (record,))
+            db.execute(SQL["forget_files_of"], (record,))
             db.execute(SQL["forget_event"], (record,))
             for name in logs.names():
                 with logs.of(name) as log:
@@ -116,6 +119,7 @@ def tidy(logs: Logs, now: Ms) -> bool:
     """
     db = logs.db
     db.execute(SQL["drop_old_waiting"], (now - WAITING_MS,))
+    db.execute(SQL["drop_old_passes"], (now - WAITING_MS,))
     for name, seq in db.execute(SQL["pending"]).fetchall():
         if logs.has(name):
             with logs.of(name) as log:
@@ -137,6 +141,9 @@ def tidy(logs: Logs, now: Ms) -> bool:
     db.executemany(SQL["place_kept"], [(name, seq, rid) for seq, rid in own if rid in kept])
     db.executemany(SQL["note_gone"], [(rid,) for _, rid in own if rid not in kept])
     if last >= end:  # all at once, as the index of events is not sorted by records
+        db.execute(SQL["forget_posts"])
+        db.execute(SQL["forget_appeals"])
+        db.execute(SQL["forget_files"])
         db.execute(SQL["forget_events"])
         db.execute(SQL["empty_gone"])
     db.execute(SQL["move_disposal"], (last, int(last >= end), ordinal))

@@ -46,6 +46,18 @@ DELETE FROM body WHERE seq = ?;
 -- name: place_of
 SELECT seq FROM record WHERE instr(header, CAST(? AS BLOB)) > 0;
 
+-- name: forget_posts_about
+DELETE FROM post WHERE about IN (SELECT id FROM event WHERE rid = ?);
+
+-- name: forget_appeals_about
+DELETE FROM appeal WHERE event IN (SELECT id FROM event WHERE rid = ?);
+
+-- name: forget_files_of
+DELETE FROM file WHERE event IN (SELECT id FROM event WHERE rid = ?);
+
+-- name: forget_files
+DELETE FROM file WHERE event IN (SELECT id FROM event WHERE rid IN (SELECT rid FROM gone));
+
 -- name: forget_event
 DELETE FROM event WHERE rid = ?;
 
@@ -60,6 +72,15 @@ DELETE FROM pending WHERE log = ? AND seq = ?;
 
 -- name: note_gone
 INSERT OR IGNORE INTO gone (rid) VALUES (?);
+
+-- name: forget_posts
+DELETE FROM post WHERE about IN (SELECT id FROM event WHERE rid IN (SELECT rid FROM gone));
+
+-- name: forget_appeals
+DELETE FROM appeal WHERE event IN (SELECT id FROM event WHERE rid IN (SELECT rid FROM gone));
+
+-- name: drop_old_passes
+DELETE FROM pass WHERE at < ?;
 
 -- name: forget_events
 DELETE FROM event WHERE rid IN (SELECT rid FROM gone);

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from bridge.verify.headers import Kind
 
 SQL = statements("ledger.sql")
 #: The version that ledger.sql stamps.
-_VERSION = 3
+_VERSION = 5
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -98,11 +98,14 @@ def bring_up_to_date(db: sqlite3.Connection) -> None:
     """
     version = db.execute(SQL["version"]).fetchone()[0]
     is_new = db.execute(SQL["is_new"]).fetchone()[0]
-    upgrade = SQL["upgrade_1"] if not is_new and version < 1 else ""
-    db.executescript("\n".join((SQL["begin"], upgrade, SQL["schema"])))
+    upgrades = [SQL[f"upgrade_{n}"] for n in (1, 4) if not is_new and version < n]
+    db.executescript("\n".join((SQL["begin"], *upgrades, SQL["schema"])))
     if not is_new and version < 2:
         found = buckets(db.execute(SQL["all_headers"]))
         db.executemany(SQL["add_bucket"], found)
+    if not is_new and version < 4:
+        names = {rid: event for event, rid in db.execute(SQL["event_names"])}
+        db.executemany(SQL["set_verdict"], verdicts(db.execute(SQL["all_headers"]), names))
     db.execute(SQL["stamp"])
     db.execute(SQL["commit"])
 
@@ -110,9 +113,23 @@ def bring_up_to_date(db: sqlite3.Connection) -> None:
 class _Head(msgspec.Struct):
     kind: str
     bucket: str = ""
+    rid: str = ""
+    ref: str = ""
 
 
 def buckets(records: Iterable[tuple[int, bytes]]) -> list[tuple[str, int]]:
     """Say which buckets these (number, header)s open, and where."""
     heads = ((seq, msgspec.json.decode(raw, type=_Head)) for seq, raw in records)
     return [(head.bucket, seq) for seq, head in heads if head.kind == Kind.CERTIFICATE]
+
+
+def verdicts(
+    records: Iterable[tuple[int, bytes]], names: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Say which is the newest verdict on each event that *names* has: (its record, the event)."""
+    newest: dict[str, str] = {}
+    for _, raw in records:
+        head = msgspec.json.decode(raw, type=_Head)
+        if head.kind == Kind.VERDICT and head.ref in names:
+            newest[head.ref] = head.rid
+    return ((rid, names[about]) for about, rid in newest.items())

@@ -11,25 +11,47 @@ from dataclasses import replace
 import msgspec
 
 from bridge.facts import (
+    LET_THROUGH,
     Adjudicated,
+    Appealed,
     Braked,
     Decided,
     Disposed,
     Erased,
     Fact,
     Held,
+    Minuted,
     Performed,
     PolicyApproved,
     Released,
     Seen,
+    Stage,
 )
 from bridge.ledger.facts import Owed
 from bridge.ledger.record import Record
-from bridge.model import FINAL, Action, Cursor, Debt, EventId, Kind, Message, Ms, Rid, RoomId, key
-from bridge.ports import Approval, Clock, Head, Known, Ruling
+from bridge.model import (
+    FINAL,
+    Action,
+    Cursor,
+    Debt,
+    Effect,
+    EventId,
+    Kind,
+    Message,
+    Ms,
+    Rid,
+    RoomId,
+    Status,
+    UserId,
+    key,
+)
+from bridge.ports import Approval, Attached, Clock, Docket, Head, Known, Posted, Ruling, Standing
+from bridge.store.attached import Files
 from bridge.store.book import Book, Identity, Page
 from bridge.store.checkpoints import is_signed_by, of_nothing, with_lines
 from bridge.store.disposal import STAY, WAITING_MS
+from bridge.store.dockets import passes_of
+from bridge.store.standing import Kept, counted, near, stays, told
 from bridge.verify.steps import Row
 from bridge.verify.tree import Frontier, Tile, Tiler, lookup, prove_consistency
 
@@ -47,9 +69,13 @@ class MemoryStore:
         self._cursor: Cursor | None = None
         self._events: dict[EventId, tuple[Ms, Known]] = {}
         self._debts: dict[str, tuple[Owed, Debt]] = {}
+        self._posts: dict[EventId, Posted] = {}
+        self._appeals: dict[Rid, Docket] = {}
+        self._passes: dict[tuple[UserId, RoomId], tuple[Ms, Action]] = {}
+        self._files = Files()
         self._waiting: dict[EventId, Message] = {}
         self._sources: dict[tuple[str, int], EventId] = {}
-        self._brakes: set[RoomId | None] = set()
+        self._standing = Kept()
         self._approvals: list[Approval] = []
         self._rulings: dict[Rid, tuple[Ms, Ruling]] = {}
         self._holds: dict[Rid, bool] = {}
@@ -74,26 +100,31 @@ class MemoryStore:
         match fact:
             case Seen(message=message, clean=clean):
                 self._follow_seen(page, message, clean.action if clean else None)
-                self._follow_owed(page, fact, now)
+                self._follow_owed(page, fact.message, fact.owes, now)
             case Decided(message=message, verdict=verdict):
                 for event in (message.event_id, message.replaces):
                     if event in self._events:
                         at, known = self._events[event]
-                        judged = replace(known, action=verdict.action, rule=verdict.rule)
+                        found = page.verdicts.get(message.event_id)
+                        judged = replace(
+                            known, action=verdict.action, rule=verdict.rule, verdict=found
+                        )
+                        judged = replace(judged, action=Action.ALLOW) if fact.held else judged
                         self._events[event] = at, judged
-                self._follow_owed(page, fact, now)
+                if verdict.rule == LET_THROUGH:
+                    self._passes.pop((message.sender, message.room), None)
+                self._follow_owed(page, fact.message, fact.owes, now)
             case Performed() if fact.outcome.key in self._debts:
                 self._follow_performed(page, fact, now)
-            case Braked(room=room, on=True):
-                self._brakes.add(room)
-            case Braked(room=None, on=False):
-                self._brakes.clear()
-            case Braked(room=room, on=False):
-                self._brakes.discard(room)
+            case Braked() | Minuted():
+                self._standing.follow(fact, now)
             case PolicyApproved(revision=revision, by=by):
                 self._approvals.append(Approval(revision=revision, by=by))
             case Adjudicated():
                 self._follow_ruling(fact, now)
+                self._follow_appeal(page, fact, now)
+            case Appealed():
+                self._follow_appeal(page, fact, now)
             case _:
                 self._follow_disposal(fact)
 
@@ -103,6 +134,28 @@ class MemoryStore:
         )
         self._rulings.pop(fact.record, None)
         self._rulings[fact.record] = now, ruling
+
+    def _follow_appeal(self, page: Page, fact: Adjudicated | Appealed, now: Ms) -> None:
+        appeal = fact.appeal
+        match fact:
+            case Appealed(appeal=one, stage=Stage.RAISED as stage):
+                self._appeals.setdefault(one.rid, Docket(appeal=one, stage=stage))
+            case Appealed(appeal=one, stage=stage) if one.rid in self._appeals:
+                self._appeals[one.rid] = replace(self._appeals[one.rid], stage=stage)
+            case Adjudicated(decision=decision, by=by) if appeal and appeal.rid in self._appeals:
+                self._appeals[appeal.rid] = replace(
+                    self._appeals[appeal.rid], decision=decision, decided_by=by, decided_at=now
+                )
+            case _:
+                pass
+        if isinstance(fact, Adjudicated):
+            self._promise(fact, now)
+        if appeal is not None:
+            self._follow_owed(page, appeal.message, fact.owes, now, appeal.record)
+
+    def _promise(self, fact: Adjudicated | Performed, now: Ms) -> None:
+        for user, room, action in passes_of(fact):
+            self._passes[user, room] = now, action
 
     def _follow_disposal(self, fact: Fact) -> None:
         match fact:
@@ -132,6 +185,7 @@ class MemoryStore:
                 sent_at=message.sent_at,
             ),
         )
+        self._files.add(message)
         if message.index >= 0:
             self._sources.setdefault((message.session, message.index), message.event_id)
         if message.kind is Kind.UNREADABLE:
@@ -139,10 +193,16 @@ class MemoryStore:
         else:
             self._waiting.pop(message.event_id, None)
 
-    def _follow_owed(self, page: Page, fact: Seen | Decided, now: Ms) -> None:
-        message = fact.message
-        about = self._events[message.event_id][1].rid
-        for effect in fact.owes:
+    def _follow_owed(
+        self,
+        page: Page,
+        message: Message,
+        owes: Sequence[Effect],
+        now: Ms,
+        about: Rid | None = None,
+    ) -> None:
+        about = about or self._events[message.event_id][1].rid
+        for effect in owes:
             owed = page.debts[key(effect)]
             # Owing the same twice is owing it once.
             self._debts.setdefault(key(effect), (
@@ -161,10 +221,19 @@ class MemoryStore:
     def _follow_performed(self, page: Page, fact: Performed, now: Ms) -> None:
         name = fact.outcome.key
         owed, debt = self._debts[name]
+        self._promise(fact, now)
+        if fact.file is not None:
+            self._files.keep(debt.effect)
         for effect in fact.owes:
             fresh = page.debts[key(effect)]
             then = replace(debt, effect=effect, rid=fresh.rid, since=now, attempts=0)
             self._debts.setdefault(key(effect), (fresh, then))
+        if fact.outcome.status is Status.DONE and fact.outcome.detail.startswith("$"):
+            event = EventId(fact.outcome.detail)
+            self._posts.setdefault(event, Posted(event=event, effect=debt.effect, at=now))
+        if stays(debt.effect, fact.outcome.status) and debt.effect.about in self._events:
+            at, known = self._events[debt.effect.about]
+            self._events[debt.effect.about] = at, replace(known, action=Action.ALLOW)
         if fact.outcome.status in FINAL:
             del self._debts[name]
         else:
@@ -181,7 +250,11 @@ class MemoryStore:
     async def tidy(self) -> bool:
         """Forget the events of what was disposed of; its bodies are no longer shown as it is."""
         gone = {r.rid for seq, r in enumerate(self.records) if self._is_gone(seq, r)}
-        self._events = {e: k for e, k in self._events.items() if k[1].rid not in gone}
+        lost = {e for e, k in self._events.items() if k[1].rid in gone}
+        self._events = {e: k for e, k in self._events.items() if e not in lost}
+        self._posts = {e: p for e, p in self._posts.items() if p.effect.about not in lost}
+        self._files.forget(lost)
+        self._appeals = {r: d for r, d in self._appeals.items() if d.appeal.event not in lost}
         since = self._clock() - WAITING_MS
         self._waiting = {e: m for e, m in self._waiting.items() if m.sent_at >= since}
         return False
@@ -247,6 +320,33 @@ class MemoryStore:
         found = [(at, e) for e, (at, known) in self._events.items() if known.replaces == event]
         return tuple(e for _, e in sorted(found))
 
+    async def posted(self, events: Sequence[EventId]) -> Mapping[EventId, Posted]:
+        """Those of *events* that the bot sent because it owed them."""
+        return {e: self._posts[e] for e in events if e in self._posts}
+
+    async def posted_about(self, event: EventId) -> tuple[Posted, ...]:
+        """What the bot sent about *event*, oldest first."""
+        found = [one for one in self._posts.values() if one.effect.about == event]
+        return tuple(sorted(found, key=lambda one: (one.at, one.event)))
+
+    async def attached(
+        self, events: Sequence[EventId], url: str | None = None
+    ) -> tuple[Attached, ...]:
+        """The files of *events*; and every recorded event that brings the file at *url*."""
+        return self._files.find(events, url)
+
+    async def appeals(self, of: Sequence[str]) -> tuple[Docket, ...]:
+        """The appeals of these names, or about these events."""
+        return tuple(d for d in self._appeals.values() if {d.appeal.rid, d.appeal.event} & {*of})
+
+    async def open_appeals(self) -> tuple[Docket, ...]:
+        """The appeals that nobody has decided, oldest first."""
+        return tuple(docket for docket in self._appeals.values() if docket.open)
+
+    async def passes(self, since: Ms) -> Mapping[tuple[UserId, RoomId], Action]:
+        """Whose next message in which room is let through, up to which action."""
+        return {whose: action for whose, (at, action) in self._passes.items() if at >= since}
+
     async def owed(self) -> tuple[Debt, ...]:
         """What is owed and not settled, oldest first."""
         return tuple(debt for _, debt in self._debts.values())
@@ -259,7 +359,27 @@ class MemoryStore:
 
     async def brakes(self) -> frozenset[RoomId | None]:
         """Where acting is stopped."""
-        return frozenset(self._brakes)
+        return self._standing.brakes
+
+    async def standing(self) -> tuple[Standing, ...]:
+        """The pauses and incidents that are on, oldest first."""
+        return tuple(self._standing.standings.values())
+
+    async def minutes(self, room: RoomId) -> int:
+        """How many decisions of *room* are on record."""
+        return self._standing.minutes[room]
+
+    async def newest_told(self, sender: UserId, room: RoomId | None) -> EventId | None:
+        """The newest message of *sender* about which they were told."""
+        return told(self._events, sender, room)
+
+    async def moved_near(self, event: EventId) -> Mapping[EventId, Known]:
+        """What the sender of *event* had moved from its room about then, oldest first."""
+        return near(self._events, event)
+
+    async def counts(self, since: Ms, until: Ms) -> Mapping[tuple[RoomId, str], int]:
+        """How much was sent in [since, until)."""
+        return counted(self._posts.values(), since, until)
 
     async def approvals(self) -> tuple[Approval, ...]:
         """Every approval of a policy, oldest first."""

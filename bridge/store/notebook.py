@@ -12,34 +12,44 @@ from typing import Any
 import msgspec
 
 from bridge.facts import (
+    LET_THROUGH,
     Adjudicated,
+    Appealed,
+    Appraised,
     Braked,
     CaseOpened,
+    Cleared,
     Decided,
     Disposed,
+    Drifted,
     Erased,
     Held,
+    Labelled,
+    Minuted,
     Performed,
     PolicyApproved,
     Released,
     Seen,
+    Told,
 )
 from bridge.ledger.facts import Owed, decode_effect, encode_effect
 from bridge.model import (
     FINAL,
     Action,
     Debt,
+    Effect,
     EventId,
     Kind,
     Message,
     Ms,
     Rid,
     RoomId,
+    Status,
     UserId,
     key,
 )
-from bridge.ports import Approval, Known, Ruling
-from bridge.store import disposal, ruling
+from bridge.ports import Approval, Attached, Docket, Known, Posted, Ruling, Standing
+from bridge.store import attached, disposal, dockets, oversight, ruling, standing, tellings
 from bridge.store.book import Page
 from bridge.store.disposal import Logs
 from bridge.store.sql import statements
@@ -73,6 +83,33 @@ class Notebook:
         """The recorded edits of *event*, oldest first."""
         return tuple(EventId(row[0]) for row in self._all("edits", event))
 
+    def posted(self, events: Sequence[EventId]) -> dict[EventId, Posted]:
+        """Those of *events* that the bot sent because it owed them."""
+        asked = msgspec.json.encode([event for event in events if "\0" not in event]).decode()
+        return {one.event: one for one in map(_posted, self._all("posts", asked))}
+
+    def posted_about(self, event: EventId) -> tuple[Posted, ...]:
+        """What the bot sent about *event*, oldest first."""
+        return tuple(map(_posted, self._all("posts_about", event)))
+
+    def attached(self, events: Sequence[EventId], url: str | None) -> tuple[Attached, ...]:
+        """The files of *events*, and whoever brings the one at *url*."""
+        return attached.find(self._db, events, url)
+
+    def appeals(self, of: Sequence[str]) -> tuple[Docket, ...]:
+        """The appeals of these names, or about these events."""
+        asked = [name for name in of if "\0" not in name]
+        return dockets.dockets(self._all("appeals", msgspec.json.encode(asked).decode()))
+
+    def open_appeals(self) -> tuple[Docket, ...]:
+        """The appeals that nobody has decided, oldest first."""
+        return dockets.dockets(self._all("open_appeals"))
+
+    def passes(self, since: Ms) -> dict[tuple[UserId, RoomId], Action]:
+        """Whose next message in which room is let through, up to which action."""
+        rows = self._all("passes", since)
+        return {(UserId(user), RoomId(room)): Action(action) for user, room, action in rows}
+
     def owed(self) -> tuple[Debt, ...]:
         """What is owed and not settled, oldest first."""
         return tuple(_debt(row) for row in self._all("debts"))
@@ -84,6 +121,27 @@ class Notebook:
     def brakes(self) -> frozenset[RoomId | None]:
         """Where acting is stopped; None stands for everywhere."""
         return frozenset(RoomId(row[0]) if row[0] else None for row in self._all("brakes"))
+
+    def standing(self) -> tuple[Standing, ...]:
+        """The pauses and incidents that are on, oldest first."""
+        return standing.standing(self._db)
+
+    def minutes(self, room: RoomId) -> int:
+        """How many decisions of *room* are on record."""
+        return standing.minutes(self._db, room)
+
+    def newest_told(self, sender: UserId, room: RoomId | None) -> EventId | None:
+        """The newest message of *sender* about which they were told."""
+        return standing.newest_told(self._db, sender, room)
+
+    def moved_near(self, event: EventId) -> dict[EventId, Known]:
+        """What the sender of *event* had moved from its room about then, oldest first."""
+        rows = self._all("moved_near", event, standing.NEAR_MS)
+        return {EventId(row[0]): _known(row) for row in rows}
+
+    def counts(self, since: Ms, until: Ms) -> dict[tuple[RoomId, str], int]:
+        """How much was sent in [since, until)."""
+        return standing.counts(self._db, since, until)
 
     def approvals(self) -> tuple[Approval, ...]:
         """Every approval of a policy, oldest first."""
@@ -109,34 +167,67 @@ class Notebook:
                 case Seen(message=message, clean=clean):
                     self._seen(page, message, clean.action if clean else None)
                     self._owed(page, fact, now)
-                case Decided(message=message, verdict=verdict):
-                    for event in (message.event_id, message.replaces):
-                        if event:
-                            self._run("judge_event", verdict.action.value, verdict.rule, event)
+                case Decided():
+                    self._decided(page, fact)
                     self._owed(page, fact, now)
-                case Performed(outcome=outcome, owes=owes):
-                    for effect in owes:
-                        if (then := page.debts.get(key(effect))) is not None:
-                            raw = encode_effect(effect)
-                            self._run("follow_debt", key(effect), then.rid, now, raw, outcome.key)
-                    settled = outcome.status in FINAL
-                    self._run("settle_debt" if settled else "attempt_debt", outcome.key)
-                case Braked():
-                    self._brake(fact)
-                case PolicyApproved() | Adjudicated():
+                case Performed():
+                    self._performed(page, fact, now)
+                case Braked() | Minuted():
+                    standing.follow(self._db, fact, now)
+                case PolicyApproved():
                     ruling.follow(self._db, fact, now)
+                case Adjudicated() | Appealed():
+                    self._appealed(page, fact, now)
                 case CaseOpened() | Held() | Released() | Disposed() | Erased():
                     disposal.follow(self._logs, fact, now, page.first + len(page.records))
+                case Drifted() | Cleared() | Appraised() | Labelled():
+                    oversight.follow(self._db, fact, now)
+                case Told():
+                    tellings.follow(self._db, fact, now)
                 case _:
                     pass
 
-    def _brake(self, fact: Braked) -> None:
-        if fact.on:
-            self._run("set_brake", fact.room or "")
-        elif fact.room is None:
-            self._run("drop_brakes")
-        else:
-            self._run("drop_brake", fact.room)
+    def _decided(self, page: Page, fact: Decided) -> None:
+        message, verdict = fact.message, fact.verdict
+        action = Action.ALLOW if fact.held else verdict.action
+        found = page.verdicts.get(message.event_id)
+        for event in (message.event_id, message.replaces):
+            if event:
+                self._run("judge_event", action.value, verdict.rule, found, event)
+        if verdict.rule == LET_THROUGH:
+            self._run("use_pass", message.sender, message.room)
+
+    def _performed(self, page: Page, fact: Performed, now: Ms) -> None:
+        outcome = fact.outcome
+        if self._one("debt", outcome.key) is not None:
+            dockets.promise(self._db, fact, now)
+        for effect in fact.owes:
+            if (then := page.debts.get(key(effect))) is not None:
+                raw = encode_effect(effect)
+                self._run("follow_debt", key(effect), then.rid, now, raw, outcome.key)
+        self._posted(fact, now)
+        settled = outcome.status in FINAL
+        self._run("settle_debt" if settled else "attempt_debt", outcome.key)
+
+    def _appealed(self, page: Page, fact: Adjudicated | Appealed, now: Ms) -> None:
+        dockets.follow(self._db, fact, now)
+        if isinstance(fact, Adjudicated):
+            ruling.follow(self._db, fact, now)
+            dockets.promise(self._db, fact, now)
+        if (appeal := fact.appeal) is not None:
+            self._owe(page, appeal.message, fact.owes, now, appeal.record)
+
+    def _posted(self, fact: Performed, now: Ms) -> None:
+        """Remember what was sent, so that answers find what it was about, and what was kept."""
+        outcome = fact.outcome
+        row = self._one("debt", outcome.key)
+        if row is not None and outcome.status is Status.DONE and outcome.detail.startswith("$"):
+            about = decode_effect(row[2]).about
+            self._run("add_post", outcome.detail, about, row[2], now)
+        if row is not None and standing.stays(effect := decode_effect(row[2]), outcome.status):
+            self._run("leave_event", effect.about)
+        if row is not None and fact.file is not None:
+            attached.keep(self._db, row[2])
 
     def _seen(self, page: Page, message: Message, action: Action | None) -> None:
         unreadable = message.kind is Kind.UNREADABLE
@@ -154,6 +245,7 @@ class Notebook:
             message.session,
             message.index,
         )
+        attached.add(self._db, message)
         if unreadable:
             self._run(
                 "add_waiting",
@@ -168,9 +260,14 @@ class Notebook:
             self._run("drop_waiting", message.event_id)
 
     def _owed(self, page: Page, fact: Seen | Decided, now: Ms) -> None:
-        message = fact.message
-        about = page.events.get(message.event_id) or self.rid_of(message.event_id)
-        for effect in fact.owes:
+        event = fact.message.event_id
+        about = page.events.get(event) or self.rid_of(event)
+        self._owe(page, fact.message, fact.owes, now, about)
+
+    def _owe(
+        self, page: Page, message: Message, owes: Sequence[Effect], now: Ms, about: Rid | None
+    ) -> None:
+        for effect in owes:
             owed = page.debts[key(effect)]
             self._run(
                 "add_debt",
@@ -206,7 +303,7 @@ class Notebook:
 
 
 def _known(row: Any) -> Known:
-    _, rid, sender, action, rule, replaces, unreadable, room, at = row
+    _, rid, sender, action, rule, replaces, unreadable, room, at, verdict = row
     return Known(
         rid=Rid(rid),
         sender=UserId(sender),
@@ -216,7 +313,13 @@ def _known(row: Any) -> Known:
         unreadable=bool(unreadable),
         room=RoomId(room),
         sent_at=Ms(at),
+        verdict=Rid(verdict) if verdict else None,
     )
+
+
+def _posted(row: Any) -> Posted:
+    event, effect, at = row
+    return Posted(event=EventId(event), effect=decode_effect(effect), at=Ms(at))
 
 
 def _debt(row: Any) -> Debt:

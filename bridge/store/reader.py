@@ -6,7 +6,7 @@ Never writes: it opens the file for reading only.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,15 @@ from typing import Any
 import msgspec
 
 from bridge.errors import StoreError
+from bridge.facts import Told
+from bridge.model import Ms
 from bridge.ports import Approval
-from bridge.store import disposal, ruling
+from bridge.store import disposal, oversight, ruling, tellings
 from bridge.store.sql import statements
 from bridge.verify.steps import Row
 
 SQL = statements("ledger.sql")
+_FIND = statements("index.sql")
 _READ_ROWS = 512
 
 
@@ -58,6 +61,10 @@ class Disposal:
     at: int
     #: Whether every body has been deleted.
     done: bool
+
+
+class _At(msgspec.Struct):
+    t: int
 
 
 class _Named(msgspec.Struct):
@@ -114,6 +121,21 @@ class SqliteReader:
                 yield Row(*row)
             at = rows[-1][0] + 1
 
+    def at(self, numbers: Iterable[int]) -> list[Row]:
+        """The records of these numbers that there are."""
+        asked = msgspec.json.encode(list(numbers)).decode()
+        return [Row(*row) for row in self._ask(_FIND["rows_at"], asked)]
+
+    def among(self, numbers: Sequence[int]) -> list[Row]:
+        """The records of these numbers; where they lie close together, with others between them."""
+        if not numbers or max(numbers) - min(numbers) >= 2 * len(numbers):
+            return self.at(numbers)
+        return [Row(*row) for row in self._ask(_FIND["rows_between"], min(numbers), max(numbers))]
+
+    def headers(self, start: int, end: int) -> list[tuple[int, bytes]]:
+        """The number and header of each record of [start, end)."""
+        return self._ask(_FIND["headers"], start, end)
+
     def about_earlier(self) -> Iterator[Row]:
         """Shred and review records: they bring keys to records that stand before them."""
         for row in self._read("about_earlier"):
@@ -146,6 +168,29 @@ class SqliteReader:
         except StoreError:
             return ()
 
+    def drifts(self, most: int = 500) -> list[oversight.Drift]:
+        """How rooms drifted and what was done, newest first; none in a file that is older."""
+        return [oversight.Drift(*row) for row in self._overseen("drifts", most)]
+
+    def cleared(self, most: int = 500) -> list[oversight.Clearing]:
+        """Disposals in rooms, newest first; none in a file that is older."""
+        return [oversight.Clearing(*row) for row in self._overseen("cleared", most)]
+
+    def appraisals(self) -> list[oversight.Appraisal]:
+        """Every decision about what was due, oldest first; none in a file that is older."""
+        return [oversight.Appraisal(*row) for row in self._overseen("appraisals")]
+
+    def labels(self) -> list[oversight.Label]:
+        """Every MoPI group that was given, oldest first; none in a file that is older."""
+        return [oversight.Label(*row) for row in self._overseen("labels")]
+
+    def tellings(self) -> list[tuple[Ms, Told]]:
+        """What people were told of their rooms, oldest first; none where the file is older."""
+        try:
+            return tellings.tellings(self._ask(tellings.SQL["tellings"]))
+        except StoreError:
+            return []
+
     def cases(self) -> list[Case]:
         """Every case, oldest first."""
         return [Case(*row) for row in self._read_kept("cases")]
@@ -162,10 +207,24 @@ class SqliteReader:
         """Every bucket that was opened, with the record that opened it."""
         return [(name, Row(*row)) for name, *row in self._read_kept("buckets")]
 
+    def judged(self, verdict: str) -> str | None:
+        """The event that a verdict is about, as far as the notebook has it; never its edit."""
+        rows = self._read("judged", verdict)
+        return str(rows[0][0]) if rows else None
+
+    def refused(self, verdict: str) -> int:
+        """When a decision of the console about a verdict was last not followed, ms; 0 if never."""
+        rows = self._read("refusal_of", f'"ref":"{verdict}"')
+        return msgspec.json.decode(rows[0][0], type=_At).t if rows else 0
+
     def recorded(self, event: str) -> bool | None:
         """Whether *event* is on record and readable; None if it is not on record at all."""
         rows = self._read("recorded", event)
         return not rows[0][0] if rows else None
+
+    def named(self, events: Sequence[str]) -> dict[str, str]:
+        """Which record each of these events has, as far as the bot's notebook knows it."""
+        return dict(self._ask(_FIND["named"], msgspec.json.encode(list(events)).decode()))
 
     def gaps(self) -> int:
         """How many gaps are on record."""
@@ -182,6 +241,11 @@ class SqliteReader:
     def _read(self, name: str, *values: Any) -> list[Any]:
         return self._ask(SQL[name], *values)
 
+    def _overseen(self, name: str, *values: Any) -> list[Any]:
+        if self._read("version")[0][0] < oversight.SINCE:
+            return []
+        return self._ask(oversight.SQL[name], *values)
+
     def _read_kept(self, name: str) -> list[Any]:
         return self._ask(disposal.SQL[name])
 
@@ -190,3 +254,44 @@ class SqliteReader:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as exc:
             raise StoreError(f"The ledger {self._path} cannot be read: {exc}.") from None
+
+
+def labelled(path: Path) -> tuple[list[oversight.Label], list[oversight.Appraisal]]:
+    """Every MoPI group that was given, and every decision; none where there is no ledger yet.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    if not path.exists():
+        return [], []
+    reader = SqliteReader(path)
+    try:
+        return reader.labels(), reader.appraisals()
+    finally:
+        reader.close()
+
+
+def told_in(path: Path) -> list[tuple[Ms, Told]]:
+    """What people were told of their rooms, as the ledger at *path* has it, oldest first.
+
+    Raises:
+        StoreError: there is no ledger.
+    """
+    reader = SqliteReader(path)
+    try:
+        return reader.tellings()
+    finally:
+        reader.close()
+
+
+def active_holds(path: Path) -> int:
+    """Say how many holds of the ledger at *path* are active.
+
+    Raises:
+        StoreError: there is no ledger.
+    """
+    reader = SqliteReader(path)
+    try:
+        return sum(hold.released is None for hold in reader.holds())
+    finally:
+        reader.close()

@@ -16,19 +16,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from bridge.errors import BridgeError, StoreError
-from bridge.facts import (
-    Fact,
-)
+from bridge.facts import Fact
 from bridge.ledger.keys import month_of
-from bridge.model import (
-    Cursor,
-    Debt,
-    EventId,
-    Message,
-    Ms,
-    RoomId,
-)
-from bridge.ports import Approval, Clock, Head, Known, Ruling
+from bridge.model import Action, Cursor, Debt, EventId, Message, Ms, RoomId, UserId
+from bridge.ports import Approval, Attached, Clock, Docket, Head, Known, Posted, Ruling, Standing
 from bridge.store import disposal, space
 from bridge.store.book import Book, Identity, Page, begun_alike
 from bridge.store.chain import (
@@ -161,6 +152,32 @@ class SqliteStore:
         """The recorded edits of *event*, oldest first."""
         return await self._in_thread(lambda: self._notebook.edits(event))
 
+    async def posted(self, events: Sequence[EventId]) -> Mapping[EventId, Posted]:
+        """Those of *events* that the bot sent because it owed them."""
+        return await self._in_thread(lambda: self._notebook.posted(events))
+
+    async def posted_about(self, event: EventId) -> tuple[Posted, ...]:
+        """What the bot sent about *event*, oldest first."""
+        return await self._in_thread(lambda: self._notebook.posted_about(event))
+
+    async def attached(
+        self, events: Sequence[EventId], url: str | None = None
+    ) -> tuple[Attached, ...]:
+        """The files of *events*; and every recorded event that brings the file at *url*."""
+        return await self._in_thread(lambda: self._notebook.attached(events, url))
+
+    async def appeals(self, of: Sequence[str]) -> tuple[Docket, ...]:
+        """The appeals of these names, or about these events."""
+        return await self._in_thread(lambda: self._notebook.appeals(of))
+
+    async def open_appeals(self) -> tuple[Docket, ...]:
+        """The appeals that nobody has decided, oldest first."""
+        return await self._in_thread(lambda: self._notebook.open_appeals())  # noqa: PLW0108 - as above
+
+    async def passes(self, since: Ms) -> Mapping[tuple[UserId, RoomId], Action]:
+        """Whose next message in which room is let through, up to which action."""
+        return await self._in_thread(lambda: self._notebook.passes(since))
+
     async def owed(self) -> tuple[Debt, ...]:
         """What is owed and not settled, oldest first."""
         return await self._in_thread(lambda: self._notebook.owed())  # noqa: PLW0108 - as above
@@ -173,6 +190,26 @@ class SqliteStore:
     async def brakes(self) -> frozenset[RoomId | None]:
         """Where acting is stopped; None stands for everywhere."""
         return await self._in_thread(lambda: self._notebook.brakes())  # noqa: PLW0108 - as above
+
+    async def standing(self) -> tuple[Standing, ...]:
+        """The pauses and incidents that are on, oldest first."""
+        return await self._in_thread(lambda: self._notebook.standing())  # noqa: PLW0108 - as above
+
+    async def minutes(self, room: RoomId) -> int:
+        """How many decisions of *room* are on record."""
+        return await self._in_thread(lambda: self._notebook.minutes(room))
+
+    async def newest_told(self, sender: UserId, room: RoomId | None) -> EventId | None:
+        """The newest message of *sender* about which they were told."""
+        return await self._in_thread(lambda: self._notebook.newest_told(sender, room))
+
+    async def moved_near(self, event: EventId) -> Mapping[EventId, Known]:
+        """What the sender of *event* had moved from its room about then, oldest first."""
+        return await self._in_thread(lambda: self._notebook.moved_near(event))
+
+    async def counts(self, since: Ms, until: Ms) -> Mapping[tuple[RoomId, str], int]:
+        """How much was sent in [since, until)."""
+        return await self._in_thread(lambda: self._notebook.counts(since, until))
 
     async def approvals(self) -> tuple[Approval, ...]:
         """Every approval of a policy, oldest first."""

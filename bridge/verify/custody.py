@@ -29,7 +29,7 @@ from bridge.verify.points import TOLERANCE_MS
 from bridge.verify.report import Before, Evidence, Report
 
 #: Kinds that nobody can order to be erased: without them the rest could not be checked.
-_LASTING = PLAIN - {Kind.REVIEW}
+_LASTING = PLAIN - {Kind.REVIEW, Kind.REPORT}
 #: A key is destroyed no later than this after the newest record that the custodian saw, ms.
 STALE_MS = 86_400_000
 #: Bytes of a tag key that is sealed to a custodian.

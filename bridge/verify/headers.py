@@ -49,14 +49,30 @@ class Kind(StrEnum):
     POLICY = "policy"
     #: A policy officer approves a policy.
     APPROVAL = "approval"
+    #: Somebody says that what was done to their message was wrong.
+    APPEAL = "appeal"
     #: A person says whether what was done to a message was right.
     DECISION = "decision"
+    #: A person puts a decision of theirs on record.
+    MINUTE = "minute"
+    #: What somebody tells professional standards, sealed to them alone.
+    REPORT = "report"
     GAP = "gap"
     BRAKE = "brake"
     NOTE = "note"
+    #: A room was not as the register says, and what was done about it.
+    DRIFT = "drift"
+    #: Messages whose time in a room was over were taken out: the certificate.
+    DISPOSAL = "disposal"
+    #: What people are told about a room, and that they were.
+    NOTICE = "notice"
     VIEW = "view"
     #: A custodian released the keys of some records to whoever asked for them.
     GRANT = "grant"
+    #: Somebody handed records to somebody else.
+    DISCLOSURE = "disclosure"
+    #: A reviewer says in the console what is to become of a verdict.
+    DIRECTION = "direction"
     #: A look that nobody approved beforehand was examined afterwards.
     EXAMINATION = "examination"
     #: The keys of one flagged record, sealed to the reviewers.
@@ -64,6 +80,10 @@ class Kind(StrEnum):
     CASE = "case"
     HOLD = "hold"
     RELEASE = "release"
+    #: Somebody decided about something whose time had come.
+    APPRAISAL = "appraisal"
+    #: Somebody gave something a MoPI group.
+    LABEL = "label"
     #: A custodian has destroyed a bucket's key.
     SHRED = "shred"
     #: One record's body is deleted, as every custodian has ordered.
@@ -75,8 +95,8 @@ class Kind(StrEnum):
 #: Kinds whose body is not sealed under an epoch: it says nothing about anyone, or is sealed by
 #: itself.
 PLAIN = frozenset(
-    {Kind.GENESIS, Kind.CERTIFICATE, Kind.EPOCH, Kind.REVIEW, Kind.SHRED, Kind.ERASE,
-     Kind.HEARTBEAT}
+    {Kind.GENESIS, Kind.CERTIFICATE, Kind.EPOCH, Kind.REVIEW, Kind.REPORT, Kind.SHRED,
+     Kind.ERASE, Kind.HEARTBEAT}
 )  # fmt: skip
 #: Kinds that say that an event was served: verdicts and debts are about one of these.
 EVENTS = frozenset(
@@ -100,10 +120,18 @@ MUST = {
     Kind.OUTCOME: _SEAL | {"effect", "status"},
     Kind.POLICY: _SEAL | {"revision"},
     Kind.APPROVAL: _SEAL | {"revision"},
+    Kind.APPEAL: _SEAL | {"room", "sender", "event", "class", "rule", "action", "status"},
     Kind.DECISION: _SEAL | {"rule", "action", "status"},
+    Kind.MINUTE: _SEAL | {"room", "sender", "event", "class"},
+    Kind.REPORT: frozenset({"bucket"}),
     Kind.GAP: _SEAL | {"room"},
     Kind.BRAKE: _SEAL | {"status"},
+    Kind.DRIFT: _SEAL | {"status"},
+    Kind.DISPOSAL: _SEAL | {"room"},
+    Kind.APPRAISAL: _SEAL | {"status"},
+    Kind.NOTICE: _SEAL | {"room", "class", "status", "revision", "card"},
     Kind.VIEW: _SEAL,
+    Kind.DIRECTION: _SEAL | {"verdict", "status", "by"},
     Kind.REVIEW: frozenset({"bucket"}),
     Kind.SHRED: frozenset({"bucket"}),
     Kind.ERASE: _NONE,
@@ -116,8 +144,13 @@ MAY = {
     Kind.VERDICT: MUST[Kind.VERDICT] | {"ref", "rule", "referrals"},
     Kind.DEBT: MUST[Kind.DEBT] | {"ref", "class"},
     Kind.OUTCOME: MUST[Kind.OUTCOME] | {"ref"},
-    Kind.DECISION: MUST[Kind.DECISION] | {"ref"},
+    Kind.APPEAL: MUST[Kind.APPEAL] | {"ref"},
+    Kind.DECISION: MUST[Kind.DECISION] | {"ref", "appeal"},
+    Kind.MINUTE: MUST[Kind.MINUTE] | {"ref"},
     Kind.BRAKE: MUST[Kind.BRAKE] | {"room"},
+    Kind.DRIFT: MUST[Kind.DRIFT] | {"room", "sort"},
+    Kind.NOTE: _SEAL | {"ref", "status"},
+    Kind.NOTICE: MUST[Kind.NOTICE] | {"ref", "event", "sender"},
     Kind.VIEW: _SEAL | {"status"},
     Kind.EXAMINATION: _SEAL | {"ref"},
     Kind.REVIEW: MUST[Kind.REVIEW] | {"ref"},

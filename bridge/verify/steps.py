@@ -55,9 +55,12 @@ _ABOUT: Mapping[str, frozenset[Kind]] = {
     Kind.OUTCOME: frozenset(Kind),  # which debt it is of is looked at with its effect
     Kind.MEDIA: _SERVED,
     Kind.REVIEW: _SERVED | {Kind.VERDICT},
+    Kind.MINUTE: _SERVED,
     Kind.RELEASE: frozenset({Kind.HOLD}),
+    Kind.APPEAL: frozenset({Kind.VERDICT}),
     Kind.DECISION: frozenset({Kind.VERDICT}),
     Kind.EXAMINATION: frozenset({Kind.VIEW}),
+    Kind.NOTICE: frozenset({Kind.NOTICE}),
     Kind.ERASE: frozenset(Kind),
 }
 #: Kinds whose body is read here, even in a light pass.
@@ -206,7 +209,8 @@ class _Check:
     def _reference(self, head: Head, sort: _Sort) -> None:  # (10)
         about = self._seen.get(head.ref)
         if not head.ref:
-            self.fail(10, head.rid, f"this {head.kind} says not what it is about")
+            if (head.kind, head.status) != (Kind.NOTICE, "due"):  # the first one about a notice
+                self.fail(10, head.rid, f"this {head.kind} says not what it is about")
         elif about is None and not self._past.whole:
             self.report.elsewhere += 1
         elif about is None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import aiohttp
 
+from bridge.bounded import at_most
 from bridge.errors import WitnessDisagrees, WitnessElsewhere, WitnessError
 from bridge.verify import Unsound
 from bridge.verify.notes import Cosigner, cosigned, size_of
@@ -45,7 +46,7 @@ class HttpWitness:
                 headers={"Content-Type": "text/plain; charset=utf-8"},
                 allow_redirects=False,
             ) as response:
-                status, raw = response.status, await response.content.read(_LONGEST)
+                status, raw = response.status, await at_most(response.content, _LONGEST)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise WitnessError(
                 f"The witness {self.name} does not answer ({type(exc).__name__})."

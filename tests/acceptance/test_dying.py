@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.town import Town, plate
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 MOMENTS = [
     "before:record",
@@ -25,7 +25,14 @@ MOMENTS = [
 ]
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+#: These are part of `make test`, the others of `make accept`.
+FIRST = {"during:copy", "during:redact"}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param(m, marks=() if m in FIRST else pytest.mark.slow) for m in MOMENTS],
+)
 async def test_a_bot_that_dies_puts_everything_right_once_when_it_returns(
     town: Town, moment: str
 ) -> None:
@@ -37,14 +44,13 @@ async def test_a_bot_that_dies_puts_everything_right_once_when_it_returns(
     notes = len(town.notes(town.asha, "is now in"))
     words = f"{plate()} is outside the address, {moment}"
     event = await town.asha.say(town.social, words)
-    assert await asyncio.to_thread(bot.wait, 20) == -9, "it should have been killed"
+    assert await asyncio.to_thread(bot.wait, 120) == -9, "it should have been killed"
 
     await bot.start()
     assert await town.gone(event)
     assert await town.copied(words)
     assert await town.noted(town.asha, notes + 1, "is now in")
-    await town.quiet()
-    await asyncio.sleep(0.5)
+    await town.settled(town.ben, town.asha)
 
     assert len(town.copies(words)) == 1
     assert await town.removals(event) == 1

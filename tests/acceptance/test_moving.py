@@ -15,15 +15,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_operational_text_is_moved_removed_and_explained(town: Town) -> None:
     """It stands in the secure room under its sender's name, is gone, and its sender was told."""
     words = f"{plate()} has just left 14 Acacia Avenue"
-    before = len(town.notes(town.asha))
+    before = len(town.notes(town.asha, "is now in"))
     event = await town.asha.say(town.social, words)
 
     assert await town.copied(words)
     assert await town.gone(event)
-    assert await town.noted(town.asha, before + 1)
+    assert await town.noted(town.asha, before + 1, "is now in")
     (copy,) = town.copies(words)
     assert copy.body.startswith("PC Asha Khan wrote in Response A social at ")
-    note = town.notes(town.asha)[-1]
+    note = town.notes(town.asha, "is now in")[-1]
     assert "is now in Response A secure, under your name" in note.body
     assert "not a conduct finding" in note.body
     assert words.split()[1] not in note.body
@@ -39,9 +39,9 @@ async def test_everything_is_on_record_before_it_is_done(town: Town) -> None:
 
     kept = town.kept_of(event)
     kinds = [str(r.header["kind"]) for r in kept]
-    assert kinds == ["message", "verdict", "debt", "debt", "debt", "outcome", "outcome", "outcome"]
-    assert [r.header.get("effect") for r in kept[2:5]] == ["copy", "redact", "notify"]
-    assert {r.header.get("status") for r in kept[5:]} == {"done"}
+    assert kinds == ["message", "verdict", *["debt"] * 4, *["outcome"] * 4]
+    assert [r.header.get("effect") for r in kept[2:6]] == ["copy", "redact", "notify", "close"]
+    assert {r.header.get("status") for r in kept[6:]} == {"done"}
     assert kept[1].header["action"] == "redirect"
     assert kept[0].inside["content"] == {"body": words, "msgtype": "m.text"}
     redaction = next(
@@ -57,7 +57,7 @@ async def test_ordinary_chat_is_left_alone_and_recorded(town: Town) -> None:
              "rest day birthday for Priya, cake at 3", "swap my late Tuesday?"]  # fmt: skip
     events = [await town.asha.say(town.social, line) for line in lines]
     assert await town.ben.until(lambda phone: set(events) <= phone.messages.keys())
-    await asyncio.sleep(1)
+    await town.settled()
     assert not set(events) & town.ben.phone.removed.keys()
     recorded = {str(r.inside.get("event_id")): r for r in town.ledger()}
     for event in events:
@@ -89,7 +89,7 @@ async def test_an_edit_of_a_message_that_was_moved_goes_the_same_way(town: Town)
     """What is added to a moved message does not stay behind, however harmless it looks."""
     event = await town.asha.say(town.social, f"{plate()} just failed to stop")
     assert await town.gone(event)
-    tail = f"sorry, I meant the blue one {plate()[-3:]}"
+    tail = "sorry, I meant the blue one"
     edit = await town.asha.edit(town.social, event, tail)
     assert await town.gone(edit)
     assert await town.copied(tail)
@@ -103,6 +103,7 @@ async def test_somebody_elses_edit_does_not_take_a_message_away(town: Town) -> N
     assert await town.ben.until(lambda phone: event in phone.messages)
     forged = await town.chloe.edit(town.social, event, f"{plate()} is at the address")
     assert await town.gone(forged)
+    await town.settled()
     assert event not in town.ben.phone.removed
 
 
@@ -123,8 +124,8 @@ async def test_a_burst_of_fifty_messages_is_sorted_without_loss(town: Town) -> N
     await asyncio.gather(*(talk(index) for index in range(len(people))))
     assert len(moved) + len(left) == 50
     for event in moved:
-        assert await town.gone(event, 60)
-    await town.quiet()
+        assert await town.gone(event)
+    await town.settled()
     for words in moved.values():
         assert await town.copied(words)
         assert len(town.copies(words)) == 1
@@ -148,8 +149,10 @@ async def test_what_was_said_while_the_bot_was_away_is_put_right_when_it_returns
         events.append(await town.asha.say(town.social, said))
     await town.bot_runs()
     for n in range(0, 130, 24):
-        assert await town.gone(events[n], 60)
-    await town.quiet()
+        assert await town.gone(events[n])
+    await town.settled()
+    for said in words:
+        assert await town.copied(said)
     recorded = {str(r.inside.get("event_id")) for r in town.ledger()}
     assert set(events) <= recorded
     assert all(len(town.copies(said)) == 1 for said in words)
@@ -169,7 +172,10 @@ async def test_no_words_of_a_message_lie_on_the_bots_host(town: Town) -> None:
     for file in folder.rglob("*"):
         if file.is_file() and not others & set(file.parents):
             looked += 1
-            raw = file.read_bytes()
+            try:
+                raw = file.read_bytes()
+            except FileNotFoundError:
+                continue  # it was a file of a moment: the bot goes on
             assert b"lighthouse" not in raw, file
             assert secret[:8].encode() not in raw, file
     assert looked > 20
@@ -196,6 +202,8 @@ async def test_ctrl_c_in_the_middle_loses_nothing(town: Town) -> None:
     await town.bot_runs()
     for event in events:
         assert await town.gone(event)
-    await town.quiet()
+    await town.settled()
+    for said in words:
+        assert await town.copied(said)
     assert all(len(town.copies(said)) == 1 for said in words)
     assert town.sound()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import BridgeError
+from tests.acceptance.test_guarding import until
 from tests.acceptance.town import Town, plate
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
@@ -22,7 +23,11 @@ async def test_a_ledger_that_was_put_back_is_refused_by_the_witness(town: Town) 
     event = await town.asha.say(town.social, f"{plate()} is at the address")
     assert await town.gone(event)
     await town.quiet()
-    assert "witness witness.force.example/w1 signed" in await town.stage.bot.status()
+
+    async def witnessed() -> bool:
+        return "witness witness.force.example/w1 signed" in await town.stage.bot.status()
+
+    assert await until(witnessed)
     await town.bot_stops()
     old, before = [path.read_bytes() for path in kept(town)], len(town.ledger())
 

@@ -372,8 +372,8 @@ async def test_a_disposal_that_was_cut_short_goes_on_after_opening_again(tmp_pat
 
 async def test_words_of_what_was_deleted_are_nowhere_in_the_files(tmp_path: Path) -> None:
     store = open_sqlite(tmp_path)
-    await store.append(moved("$gone"))
-    (rid,) = await _rids(store, "$gone")
+    await store.append(moved("$gone-for-good"))
+    (rid,) = await _rids(store, "$gone-for-good")
     sealed = next(r.body for r in _read(tmp_path / "ledger.db") if rid.encode() in r.header)
     assert sealed is not None
     for debt in await store.owed():
@@ -384,4 +384,4 @@ async def test_words_of_what_was_deleted_are_nowhere_in_the_files(tmp_path: Path
     names = ("ledger.db", "ledger.db-wal", "ledger.lock")
     left = b"".join((tmp_path / n).read_bytes() for n in names if (tmp_path / n).exists())
     assert sealed[:64] not in left
-    assert b"$gone" not in left
+    assert b"gone-for-good" not in left

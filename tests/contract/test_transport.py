@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import pytest
 
@@ -67,7 +68,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield MemoryScene()
         return
     homeserver: Homeserver = request.getfixturevalue("homeserver")
-    tag = tmp_path.name.replace("_", "")[-12:].lower().replace("[", "").replace("]", "")
+    tag = uuid4().hex[:12]
     bot, other = (UserId(f"@{name}-{tag}:force.example") for name in ("lamp", "pc"))
     for user in (bot, other):
         homeserver.register(user[1:].split(":")[0], "a password")

@@ -26,6 +26,9 @@ process.on("unhandledRejection", (reason) => console.error("unhandled", reason?.
 
 let client, crypto, account;
 const storageKeys = new Map();
+let reachable = true;
+const reach = (...request) =>
+  reachable ? fetch(...request) : Promise.reject(new TypeError("no network"));
 
 // ------------------------------------------------------------------------------- what is seen
 
@@ -108,7 +111,7 @@ async function unseal(sealed, file) {
 /** Wait until the server says, and this client knows, that its device is signed. */
 async function signed() {
   const user = client.getUserId();
-  for (let turn = 0; turn < 100; turn++) {
+  for (const end = Date.now() + 120_000; Date.now() < end; ) {
     await crypto.getUserDeviceInfo([user], true);
     const status = await crypto.getDeviceVerificationStatus(user, client.deviceId);
     if (status?.signedByOwner) return crypto.getCrossSigningKeyId();
@@ -123,6 +126,10 @@ const withPassword = (send) =>
     identifier: { type: "m.id.user", user: account.user },
     password: account.password,
   });
+
+const unsent = (room) =>
+  client.getRoom(room).getLiveTimeline().getEvents()
+    .filter((event) => event.status === sdk.EventStatus.NOT_SENT);
 
 const COMMANDS = {
   /** Sign in on a new device (its keys are kept in memory) and begin to sync. */
@@ -139,6 +146,7 @@ const COMMANDS = {
       accessToken: session.access_token,
       userId: session.user_id,
       deviceId: session.device_id,
+      fetchFn: reach,
       cryptoCallbacks: {
         getSecretStorageKey: async ({ keys }) => {
           const known = Object.keys(keys).find((id) => storageKeys.has(id));
@@ -211,6 +219,28 @@ const COMMANDS = {
     return (await client.sendEvent(room, type, content)).event_id;
   },
 
+  /** Lose the network, or have it back. */
+  async network({ on }) {
+    reachable = on;
+  },
+
+  /** Type messages without network; how many the SDK keeps, sealed, as not sent. */
+  async queue({ room, texts }) {
+    for (const body of texts) {
+      await client.sendEvent(room, "m.room.message", { msgtype: "m.text", body }).catch(() => {});
+    }
+    return unsent(room).filter((event) => event.isEncrypted()).length;
+  },
+
+  /** Have what was not sent sent now, in its order, as Element does when it is back. */
+  async resend({ room }) {
+    const events = [];
+    for (const event of unsent(room)) {
+      events.push((await client.resendEvent(event, client.getRoom(room))).event_id);
+    }
+    return events;
+  },
+
   /** Make an encrypted room whose past newcomers may read. */
   async createRoom() {
     const state = (type, content) => ({ type, state_key: "", content });
@@ -246,6 +276,14 @@ const COMMANDS = {
   async toDevice({ user, device, type, content }) {
     const devices = [{ userId: user, deviceId: device }];
     await client.queueToDevice(await crypto.encryptToDeviceMessages(type, devices, content));
+  },
+
+  async join({ room }) {
+    await client.joinRoom(room);
+  },
+
+  async leave({ room }) {
+    await client.leave(room);
   },
 
   async redact({ room, event }) {

@@ -18,19 +18,19 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
-from bridge.app import apply_register
 from bridge.config import load_config, load_register
 from bridge.demo.bot import BotProcess
 from bridge.demo.force import BOT, OFFICERS, SUPERVISOR, Force, Member, found
 from bridge.demo.homeserver import Homeserver
 from bridge.demo.officer import Officer
-from bridge.demo.stage import Stage
+from bridge.demo.stage import Stage, gate_module, make_accounts
 from bridge.ledger.opening import Reader
 from bridge.ledger.scope import Scope
 from bridge.model import EventId, RoomId
 from bridge.records.reading import open_vault, opened
+from bridge.running.app import apply_register
 from bridge.secret import read_secret
-from tests.acceptance.town import Kept, Town
+from tests.acceptance.town import PATIENT_BOT, Kept, Town
 from tests.foreign.driver import Client
 
 _MODULES = Path(__file__).with_name("node_modules")
@@ -157,14 +157,22 @@ async def _foreign(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def whole(node: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    """Built once, on a homeserver of its own: the names of the officers are taken on the other."""
+async def whole(
+    request: pytest.FixtureRequest, node: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Scene]:
+    """Built once, on a homeserver of its own: the names of the officers are taken on the other.
+
+    Where the module says GATE_MS, the homeserver asks the bot and waits so long for its answer.
+    """
     folder = tmp_path_factory.mktemp("foreign")
+    gate_ms: int | None = getattr(request.module, "GATE_MS", None)
+    modules = {"modules": [gate_module(folder, gate_ms)]} if gate_ms else {}
     async with AsyncExitStack() as closing:
-        server = await closing.enter_async_context(Homeserver(folder / "homeserver"))
-        force = found(folder, server.url)
-        for user, password in force.passwords.items():
-            await asyncio.to_thread(server.register, user[1:].split(":")[0], password)
+        server = await closing.enter_async_context(
+            Homeserver(folder / "homeserver", settings=modules)
+        )
+        force = found(folder, server.url, months=3, gate_ms=gate_ms)
+        await make_accounts(server, force)
         config = load_config(force.config)
         left = await apply_register(config, lambda _: None)
         assert not left.differences, left
@@ -187,7 +195,7 @@ async def whole(node: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         for name in ("asha", "ben", "chloe"):
             for room in ("response-a-social", "response-a-secure"):
                 await officers[name].enter(rooms[room])
-        bot = BotProcess(force.config)
+        bot = BotProcess(force.config, PATIENT_BOT)
         await bot.start()
         closing.callback(bot.stop)
         stage = Stage(
@@ -204,8 +212,10 @@ async def whole(node: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def scene(whole: Scene) -> Scene:
-    """The force with its bot running, as a story begins."""
+    """The force with its bot running, as a story begins: the one before has ended for everybody."""
     await whole.town.bot_runs()
+    await whole.town.quiet()
+    await whole.town.passed(whole.town.ben, whole.town.asha)
     return whole
 
 

@@ -24,7 +24,9 @@ from bridge.model import EventId, Kind, Message, Ms, RoomId, UserId
 Content = Mapping[str, Any]
 
 PROGRAM = Path(__file__).with_name("client.mjs")
-_ANSWER_S, _END_S, _POLL_S = 60.0, 5.0, 0.01
+_ANSWER_S, _END_S, _POLL_S = 240.0, 30.0, 0.01
+#: How long we wait for what is going to be, on a machine that does much else.
+_PATIENCE_S = 120.0
 #: A line holds a whole attachment.
 _LINE_BYTES = 2**26
 
@@ -138,7 +140,7 @@ class Client:
             if not answer.done():
                 answer.set_exception(Refused("the client has ended"))
 
-    async def until(self, seen: Callable[[Sight], bool], patience_s: float = 30.0) -> bool:
+    async def until(self, seen: Callable[[Sight], bool], patience_s: float = _PATIENCE_S) -> bool:
         """Wait until the client shows something; say whether it did in time."""
         deadline = time.monotonic() + patience_s
         while not seen(self.phone):
@@ -163,7 +165,7 @@ class Client:
 
         return await self.until(lambda phone: any(map(heard, phone.messages.values())))
 
-    async def enter(self, room: RoomId, patience_s: float = 30.0) -> None:
+    async def enter(self, room: RoomId, patience_s: float = _PATIENCE_S) -> None:
         """Be in *room*, to which we are invited.
 
         Raises:
@@ -189,6 +191,18 @@ class Client:
     ) -> EventId:
         """Send a text message, with formatted text if *html* is given."""
         return await self.send(room, text_of(text, html), rotate=rotate)
+
+    async def reach(self, *, on: bool) -> None:
+        """Take the network away, or give it back."""
+        await self.ask("network", on=on)
+
+    async def queue(self, room: RoomId, *texts: str) -> int:
+        """Type messages without network; return how many are kept, sealed, to be sent later."""
+        return int(await self.ask("queue", room=room, texts=list(texts)))
+
+    async def resend(self, room: RoomId) -> list[EventId]:
+        """Have what was not sent sent now, in its order."""
+        return [EventId(event) for event in await self.ask("resend", room=room)]
 
     async def edit(self, room: RoomId, event: EventId, text: str) -> EventId:
         """Change the text of a message that we sent."""
@@ -273,6 +287,31 @@ class Client:
     async def invite(self, room: RoomId, user: UserId) -> None:
         """Invite somebody, and share the room's past with them."""
         await self.ask("invite", room=room, user=user)
+
+    async def join(self, room: RoomId, patience_s: float = _PATIENCE_S) -> None:
+        """Follow an invitation to *room*, once there is one.
+
+        Raises:
+            Refused: nobody has invited us there in time.
+        """
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                await self.ask("join", room=room)
+            except Refused:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                return
+
+    async def leave(self, room: RoomId) -> None:
+        """Be in *room* no more."""
+        await self.ask("leave", room=room)
+
+    async def redact(self, room: RoomId, event: EventId) -> EventId:
+        """Take out what we sent; the redaction, which is an event itself."""
+        return EventId(await self.ask("redact", room=room, event=event))
 
     async def room_key(self, session: str) -> dict[str, Any]:
         """What this device has to read a session."""

@@ -80,6 +80,7 @@ class Strange:
     def __init__(self) -> None:
         self.url = ""
         self.limits = 0
+        self.absurd = "{}"
 
     async def answer(self, request: web.Request) -> web.Response:
         match request.path:
@@ -97,6 +98,12 @@ class Strange:
                 self.limits -= 1
                 limited = {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 10}
                 return web.json_response(limited, status=429)
+            case "/limited-absurdly" if self.limits:
+                self.limits -= 1
+                return web.Response(
+                    text=self.absurd, status=429, content_type="application/json",
+                    headers={"Retry-After": "9" * 5000},
+                )  # fmt: skip
             case "/limited-by-header" if self.limits:
                 self.limits -= 1
                 return web.Response(text="{}", status=429, headers={"Retry-After": "1"})
@@ -133,7 +140,7 @@ async def test_what_a_homeserver_would_not_answer_is_worth_another_try(
 ) -> None:
     async with Api(strange.url) as api:
         with pytest.raises(TransportError) as caught:
-            await api.call("GET", path, timeout_s=0.2 if path == "/slow" else 5)
+            await api.call("GET", path, timeout_s=0.2 if path == "/slow" else 120)
     assert words in str(caught.value)
     assert not isinstance(caught.value, NotPermitted)
 
@@ -141,7 +148,7 @@ async def test_what_a_homeserver_would_not_answer_is_worth_another_try(
 @pytest.mark.parametrize("path", ["/limited", "/limited-by-header"])
 async def test_a_limit_is_waited_out(strange: Strange, path: str) -> None:
     strange.limits = 2
-    async with Api(strange.url, patience_s=5) as api:
+    async with Api(strange.url, patience_s=60) as api:
         assert await api.call("GET", path) == {}
     assert strange.limits == 0
 
@@ -153,3 +160,21 @@ async def test_a_limit_beyond_patience_is_raised_with_how_long_to_wait(strange: 
             await api.call("GET", "/limited")
     assert caught.value.retry_after_ms == 10
     assert strange.limits == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "ms"),
+    [
+        ("0", 10), ("9" * 400, 86_400_000), ("-1", 86_400_000), ("1e300", 86_400_000),
+        ('"soon"', 86_400_000), ("null", 86_400_000), ("true", 86_400_000),
+    ],
+)  # fmt: skip
+async def test_however_absurd_a_wait_is_it_neither_spins_nor_lasts_for_ever(
+    strange: Strange, said: str, ms: int
+) -> None:
+    strange.limits = 1
+    strange.absurd = f'{{"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": {said}}}'
+    async with Api(strange.url, patience_s=0) as api:
+        with pytest.raises(RateLimited) as caught:
+            await api.call("GET", "/limited-absurdly")
+    assert caught.value.retry_after_ms == ms

@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from bridge.facts import Braked, Fact, Missed, Noted, Performed, Seen
-from bridge.model import Cursor, EventId, Gap, Kind, Outcome, RoomClass, Status, key
-from bridge.ports import Store
+from bridge.model import Cursor, EventId, Gap, Kind, Outcome, Rid, RoomClass, Status, key
+from bridge.ports import Known, Store
 from bridge.store.memory import MemoryStore
 from bridge.store.sqlite import SqliteStore
 from bridge.verify.notes import Checkpoint
@@ -73,9 +73,14 @@ async def consequences(store: Store, done: int) -> dict[str, object]:
         "owed": [replace(debt, rid="", message="") for debt in await store.owed()],  # type: ignore[arg-type]
         "waiting": [m.event_id for m in await store.waiting()],
         "brakes": await store.brakes(),
-        "known": {event: replace(one, rid="") for event, one in known.items()},  # type: ignore[arg-type]
+        "known": {event: _nameless(one) for event, one in known.items()},
         "edits": [await store.edits(event) for event in events],
     }
+
+
+def _nameless(one: Known) -> Known:
+    """Leave out the names of its records, but not whether there is a verdict."""
+    return replace(one, rid=Rid(""), verdict=one.verdict and Rid("some"))
 
 
 @functools.cache

@@ -46,4 +46,16 @@ def test_the_figures_quote_what_was_measured_last() -> None:
     quoted += [f"{speed['cpu'][part]}" for part in ("ours_us", "peer_us", "ratio")]
     quoted += [f"{speed['against_stock_nio'][part]}" for part in ("cpu_us", "cpu_ratio")]
     quoted += [f"{part}" for part in speed["cpu_parts_us"].values()]
+    gate = json.loads((top / "results" / "gate.json").read_text())
+    quoted += [
+        f"{gate[what][name][part]}"
+        for what in ("warm", "rotated")
+        for name in ("p50", "p95")
+        for part in ("ours", "peer", "ratio")
+    ]
+    quoted += [f"{aim['measured']}" for aim in gate["targets"].values()]
+    quoted += [f"{gate['cpu_ms'][part]}" for part in ("ours", "peer")]
+    missed = sum(not aim["met"] for aim in gate["targets"].values())
+    section = figures.split("## What the gate costs who sends")[1].split("\n## ")[0]
+    assert section.count("**missed**") == missed
     assert [figure for figure in quoted if figure not in figures] == []

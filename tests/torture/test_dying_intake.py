@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bridge.app import compare_coverage
 from bridge.demo.officer import Officer
 from bridge.errors import BridgeError
 from bridge.model import EventId, Ms, RoomId
+from bridge.running.app import compare_coverage
 from tests.acceptance.town import Kept, Town, plate
 
 #: One message in so many is operational.
@@ -33,7 +33,7 @@ FULL = (
     int(os.environ.get("TORTURE_KILLS", "100")),
     130,
 )
-EFFECTS = ("copy", "redact", "notify")
+EFFECTS = ("copy", "redact", "notify", "close")
 #: Kinds of records of what was said; what came before its key has two of them.
 READ = ("message", "undecryptable", "late")
 
@@ -225,6 +225,7 @@ async def torture(
     assert " 0 things owed" in status
 
 
+@pytest.mark.slow
 async def test_nothing_is_lost_by_a_bot_that_is_killed_six_times(
     town: Town, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import aiohttp
 import pytest
 import structlog
 
-from bridge import app, control
 from bridge.cli.main import main
 from bridge.config import Config, load_config, load_identity, load_policies
 from bridge.demo.bystander import NAME, witnessed
@@ -20,10 +21,12 @@ from bridge.demo.force import Force, found
 from bridge.duties.witnessing import Seat, Witnessing
 from bridge.errors import ConfigError
 from bridge.facts import Noted
-from bridge.orders import Orders
+from bridge.running import app, control
+from bridge.running.orders import Orders
 from bridge.store.sqlite import SqliteStore
 from bridge.verify.notes import cosigned, parse
 from bridge.witness.client import HttpWitness
+from tests.making import Hands
 from tests.unit.witness.history import LOG, ROOT, Running
 
 POLICY = load_policies(ROOT / "policies", clock=None)
@@ -31,8 +34,16 @@ POLICY = load_policies(ROOT / "policies", clock=None)
 
 @pytest.fixture(autouse=True)
 def policies_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("drafts", "demo.bystander"):
+    for module in ("running.drafts", "demo.bystander"):
         monkeypatch.setattr(f"bridge.{module}.load_policies", lambda *_, **__: POLICY)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A witness and a bot may take as long to answer as a busy machine makes them."""
+    monkeypatch.setattr("bridge.duties.witnessing.PATIENCE_S", 120.0)
+    monkeypatch.setattr("bridge.witness.client._PATIENCE", aiohttp.ClientTimeout(total=120))
+    monkeypatch.setattr("bridge.running.control._PATIENCE_S", 120.0)
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +114,10 @@ def test_the_running_bot_signs_when_it_is_asked(
             store=store, seats=[Seat(witness=client, key=one.key)], clock=app.now
         )
         await store.append([Noted(text="running")])
-        orders = Orders(store=store, settler=None, rooms={}, witnessing=witnessing)
+        orders = Orders(
+            store=store, settler=None, rooms={}, witnessing=witnessing, clock=Hands(),
+            zone=ZoneInfo("UTC"),
+        )  # fmt: skip
         here.config.socket.parent.mkdir(exist_ok=True)
         server = await control.listen(here.config.socket, orders.obey)
         code = await asyncio.to_thread(here.command, "ledger", "checkpoint")
@@ -181,13 +195,13 @@ def test_the_command_starts_a_witness_that_can_be_asked_and_stopped(tmp_path: Pa
     assert config.anchor is not None
     one = Running("bridge", "witness", "--file", str(settings), "--name", NAME,
                   "--log", str(config.anchor.with_name("verifier.key")))  # fmt: skip
-    assert one.key.name == NAME
-    text = force.config.read_text(encoding="utf-8")
-    named = f"{text}witnesses:\n  - url: {one.url}\n    key: {one.key}\n"
-    force.config.write_text(named, encoding="utf-8")
-    here = Witnessed(force, load_config(force.config))
-    here.record("one")
     try:
+        assert one.key.name == NAME
+        text = force.config.read_text(encoding="utf-8")
+        named = f"{text}witnesses:\n  - url: {one.url}\n    key: {one.key}\n"
+        force.config.write_text(named, encoding="utf-8")
+        here = Witnessed(force, load_config(force.config))
+        here.record("one")
         assert here.command("ledger", "checkpoint") == 0
     finally:
         assert one.stop() == 0

@@ -87,6 +87,7 @@ def first(folder: Path, **other: Any) -> list[str]:
 # The corpus as it is
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_with_the_corpus(corpus: Corpus) -> None:
     assert [*check.problems(corpus, check.others()), *check.disputes(corpus)] == []
 
@@ -386,6 +387,14 @@ def test_a_half_can_be_measured_by_the_command(corpus: Corpus) -> None:
         (one.id, one.text, one.label) for one in held
     ]
     assert Counter("hard" in one.tags for one in read_again)[True] == sum(o.hard for o in held)
+
+
+def test_what_was_said_before_is_kept_only_where_that_is_asked(corpus: Corpus) -> None:
+    held = corpus.half(Half.HELD)
+    kept = read_corpus(check.flat(held, before=True), "held")
+    assert [one.before for one in kept] == [one.before for one in held]
+    assert any(one.before for one in kept)
+    assert not any(one.before for one in read_corpus(check.flat(held), "held"))
 
 
 def test_new_tables_replace_the_old_and_nothing_else() -> None:

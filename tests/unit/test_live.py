@@ -10,22 +10,24 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.control import Order
 from bridge.detect.rules import Mode
 from bridge.facts import Adjudicated, Decision
 from bridge.ledger.opening import Reader
 from bridge.ledger.record import new_rid
-from bridge.live import WEIGH_MS, Live
 from bridge.model import Action, Ms, Rid, RoomClass
 from bridge.policy import Policy
 from bridge.policy.load import load, revision_of
-from bridge.policydesk import Found, PolicyDesk
+from bridge.policy.meaning import OPERATIONAL
 from bridge.register import load_people
-from bridge.shelf import Shelf
+from bridge.running.control import Order
+from bridge.running.live import WEIGH_MS, Live
+from bridge.running.policydesk import Found, PolicyDesk
+from bridge.running.shelf import Shelf
 from bridge.store.memory import MemoryStore
 from tests.making import ORIGIN, Hands, custodian, identity, say
 from tests.unit.policy.shipped import CLASSES
 from tests.unit.policy.test_loading import RULE
+from tests.unit.policy.test_meaning import MODEL, TERMS
 
 PSD = custodian()
 HARSHER = RULE.replace("[misper]", "[misper, kebab]")
@@ -41,7 +43,14 @@ PEOPLE = """matrix_id,name,collar,team,rank,supervisor,console,roles
 class Desk:
     """A policy folder, a store, and a review room that can be out of reach."""
 
-    def __init__(self, folder: Path, *, two_people: bool = False, running: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        two_people: bool = False,
+        running: bool = True,
+        shared_account: bool = True,
+    ) -> None:
         self.folder, self.clock = folder / "policies", Hands()
         self.told: list[str] = []
         self.reachable = True
@@ -53,7 +62,7 @@ class Desk:
             store=self.store,
             shelf=Shelf(folder / "copies"),
             folder=self.folder,
-            crowd=len(people.persons),
+            crowd=lambda: len(people.persons),
             clock=self.clock,
             two_people=two_people,
             load=load,
@@ -61,7 +70,12 @@ class Desk:
             loaded=load(self.files()),
             running=running,
         )
-        self.desk = PolicyDesk(live=self.live, people=people, find=self.verdicts.get)
+        self.desk = PolicyDesk(
+            live=self.live,
+            people=lambda: people,
+            find=self.verdicts.get,
+            shared_account=shared_account,
+        )
 
     async def _tell(self, _name: str, words: str, _since: Ms) -> bool:
         if self.reachable:
@@ -73,9 +87,13 @@ class Desk:
         (self.folder / "classes.yaml").write_text(classes, encoding="utf-8")
         (self.folder / "rules" / "a.yaml").write_text(rule, encoding="utf-8")
 
+    def write_model(self) -> None:
+        (self.folder / "model.yaml").write_text(TERMS, encoding="utf-8")
+
     def files(self) -> Mapping[str, bytes]:
         return {
-            name: (self.folder / name).read_bytes() for name in ("classes.yaml", "rules/a.yaml")
+            path.relative_to(self.folder).as_posix(): path.read_bytes()
+            for path in self.folder.rglob("*.yaml")
         }
 
     def digest(self) -> str:
@@ -329,6 +347,43 @@ async def test_nobody_else_can_be_the_second_and_nobody_can_be_both(
     assert len(desk.records("approval")) == 1
 
 
+@pytest.mark.parametrize(
+    ("account", "by", "why"),
+    [
+        ("ben", "Anna Kelly", "is Ben Hughes's, and not that of 'Anna Kelly'"),
+        ("carl", "", "is not the sign-in (console) of a policy-officer"),
+        ("dan", "Dan Murray", "is not the sign-in (console) of a policy-officer"),
+        ("root", "Anna Kelly", "'accounts: shared'"),
+        ("", "Anna Kelly", "is not the sign-in"),
+        ("anna", "", "has approved"),
+    ],
+)
+async def test_who_approves_is_whose_account_says_so(
+    tmp_path: Path, account: str, by: str, why: str
+) -> None:
+    desk = Desk(tmp_path, two_people=True, shared_account=False)
+    desk.write(HARSHER)
+    done, said = await desk.says("activate", about=desk.digest(), account="anna")
+    assert done, said
+    done, said = await desk.says("activate", about=desk.digest(), by=by, account=account)
+    assert not done
+    assert why in said
+    assert len(desk.records("approval")) == 1
+    done, said = await desk.says("activate", about=desk.digest(), by="1002", account="ben")
+    assert done, said
+    assert desk.action("kebab?") is Action.REDIRECT
+
+
+async def test_an_adjudication_is_on_record_with_the_account_that_made_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, shared_account=False)
+    desk.verdicts["aa" * 16] = Found(rid=Rid("aa" * 16), rule="a.rule", action=Action.REDIRECT)
+    said = {"about": "aa" * 16, "decision": "false-positive"}
+    assert not (await desk.says("adjudicate", by="Carl Ode", account="dan", **said))[0]
+    assert (await desk.says("adjudicate", account="carl", **said))[0]
+    ((_, inside),) = desk.records("decision")
+    assert inside == {"by": "@carl:force.example", "account": "carl"}
+
+
 async def test_a_draft_that_changed_meanwhile_is_not_what_was_approved(tmp_path: Path) -> None:
     """What decides is the copy that both of them approved, byte for byte."""
     desk = Desk(tmp_path, two_people=True)
@@ -467,6 +522,64 @@ async def test_a_bot_that_does_not_run_records_no_policy_as_loaded(tmp_path: Pat
 
 
 def test_every_mode_that_a_rule_can_fall_to_has_its_words() -> None:
-    from bridge.live import LOST  # noqa: PLC0415
+    from bridge.running.live import LOST  # noqa: PLC0415
 
     assert set(LOST) == {Mode.NUDGE, Mode.SHADOW}
+
+
+async def test_a_model_that_takes_part_is_on_record_and_in_the_status(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.write_model()
+    desk.live.loaded = load(desk.files())
+    desk.live.model = MODEL
+    await desk.live.begin()
+    now = desk.live.policy()
+    assert now.revision != now.base == desk.digest()
+    (inside,) = [one for _, one in desk.records("policy")]
+    assert (inside["model"], inside["base"]) == (MODEL.digest, now.base)
+    _, said = await desk.says("policy")
+    assert f"model    {MODEL.digest}, enforce" in said
+    assert "folder   the same" in said
+
+
+async def test_that_the_model_is_not_used_is_told_once_recorded_and_logged(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.write_model()
+    desk.live.loaded = load(desk.files())
+    await desk.live.begin()
+    desk.reachable = False
+    with capture_logs() as logs:
+        await desk.live.miss_model("model.onnx: it was changed")
+    await desk.looks()
+    desk.reachable = True
+    await desk.looks(4)
+    (told,) = desk.told
+    assert told.startswith("The language model is not used: model.onnx: it was changed.")
+    (note,) = [one for _, one in desk.records("note")]
+    assert "Rules go on without it" in str(note["text"])
+    assert [one["event"] for one in logs] == ["model.refused"]
+    assert desk.live.policy().revision == desk.digest(), "rules decide as before"
+
+
+async def test_a_model_that_people_find_wrong_loses_strength_and_people_are_told(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path)
+    desk.write_model()
+    desk.live.loaded = load(desk.files())
+    desk.live.model = MODEL
+    await desk.live.begin()
+    wrong = [
+        Adjudicated(
+            record=new_rid(), rule=OPERATIONAL, action=Action.NUDGE,
+            decision=Decision.FALSE_POSITIVE, by="@carl:force.example",
+        )
+        for _ in range(60)
+    ]  # fmt: skip
+    await desk.store.append(wrong)
+    await desk.live.weigh()
+    now = desk.live.policy()
+    assert now.reduced[OPERATIONAL].mode is Mode.SHADOW
+    assert not now.model_moves
+    await desk.looks()
+    assert "The rule model:operational" in desk.told[0]

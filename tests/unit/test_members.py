@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import members
 from bridge.model import Kind, Message, Ms, RoomClass, RoomId, UserId
-from bridge.pipeline import NUDGE_MS, SUPPORT_MS
+from bridge.way import members
+from bridge.way.owing import NUDGE_MS, SUPPORT_MS
 from tests.making import ASHA, NOON, REVIEW, SECURE, SOCIAL, say
 from tests.unit.test_pipeline import OPERATIONAL, POLICY, ROOMS, World
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import pwd
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bridge import app, drafts
+from bridge.acting.texts import card
+from bridge.cli.common import signed_in, who
 from bridge.cli.main import main
 from bridge.config import load_config, load_policies
 from bridge.demo.force import Force, found
 from bridge.errors import ConfigError
 from bridge.facts import Decided, Fact, Seen
-from bridge.model import JUDGED, Action, EventId, RoomClass
+from bridge.model import JUDGED, Action, EventId, RoomClass, RoomId
 from bridge.records.consult import consultations
-from bridge.shelf import Shelf, read_files
+from bridge.register import Lock
+from bridge.running import app, doctor, drafts
+from bridge.running.lockfile import add_ids
+from bridge.running.shelf import Shelf, read_files
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
-from bridge.texts import card
 from tests.making import say
 
 OFFICERS = (
@@ -109,6 +114,91 @@ def test_a_draft_runs_once_two_people_have_approved_it(two_people: Office) -> No
     assert "2 more policy officers have to approve it" in said
     two_people.draft("rules: [")
     assert drafts.deciding(config).revision == first, "a broken draft stops nobody"
+
+
+def test_two_people_are_two_accounts_unless_the_configuration_says_otherwise(
+    two_people: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = two_people.force.config
+    config = load_config(path)
+    assert config.shared_account
+    path.write_text(path.read_text("utf-8").replace("accounts: shared\n", ""), "utf-8")
+    assert not load_config(path).shared_account
+    first = two_people.digest()
+
+    def approves(account: str, *by: str) -> tuple[int, str]:
+        monkeypatch.setattr("bridge.cli.policing.signed_in", lambda _: account)
+        return two_people.types("activate", first, *by)
+
+    assert approves("anna", "--by", "Carl Ode")[0] == 3
+    assert approves("nobody", "--by", "Carl Ode")[0] == 3
+    assert approves("anna")[0] == 0
+    assert approves("anna")[0] == 3
+    assert drafts.approved(config) is None
+    assert approves("carl", "--by", "Carl Ode")[0] == 0
+    assert drafts.approved(config) == first
+
+
+def test_the_account_is_the_one_that_somebody_signed_in_with(
+    office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = load_config(office.force.config)
+    config.state.mkdir()
+    login = tmp_path / "loginuid"
+    monkeypatch.setattr("bridge.cli.common._LOGIN", login)
+    assert signed_in(config) == who(), "where the kernel was not told"
+    login.write_text("4294967295", "ascii")
+    assert signed_in(config) == who()
+    login.write_text(str(pwd.getpwnam("daemon").pw_uid), "ascii")
+    assert signed_in(config) == "daemon", "whoever became the bot's account since"
+    monkeypatch.setattr("os.getuid", lambda: pwd.getpwnam("bin").pw_uid)
+    assert signed_in(config) == "bin", "others could have set it themselves"
+
+
+def test_a_check_shows_what_may_be_meant_otherwise_with_file_and_line(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-c", str(office.force.config), "check"]) == 0
+    office.draft(EXTRA.replace("[kebab]", "[kebab, nobody/do not/never park]"))
+    assert main(["-c", str(office.force.config), "check"]) == 2
+    folder = load_config(office.force.config).policies
+    assert f"{folder}/packs/kebab.yaml:7: a slash binds tighter" in capsys.readouterr().err
+
+
+def test_a_check_names_the_rooms_that_are_above_their_class(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rooms = load_config(office.force.config).rooms
+    plain = rooms.read_text("utf-8")
+    rooms.write_text(
+        plain.replace("ceiling: OFFICIAL\n", "ceiling: OFFICIAL-SENSITIVE\n", 1), "utf-8"
+    )
+    assert main(["-c", str(office.force.config), "check"]) == 2
+    said = capsys.readouterr().err
+    assert "Response A social may hold what is marked OFFICIAL-SENSITIVE" in said
+    assert f"{rooms}:" in said
+
+
+def test_a_check_says_that_nobody_hears_where_there_is_no_review_room(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rooms = load_config(office.force.config).rooms
+    head, _, _ = rooms.read_text("utf-8").partition("  review:\n")
+    rooms.write_text(head, "utf-8")
+    assert main(["-c", str(office.force.config), "check"]) == 2
+    assert "there is no room of class review, so nobody hears" in capsys.readouterr().err
+
+
+def test_a_doctor_says_that_nobody_hears_where_no_review_room_is_made(office: Office) -> None:
+    config = load_config(office.force.config)
+
+    async def found() -> list[str]:
+        return [one.words async for one in doctor.examine(config)]
+
+    words = "There is no review room: nobody can be asked about anything"
+    assert any(one.startswith(words) for one in asyncio.run(found()))
+    add_ids(config.lock, Lock().with_room("review", RoomId("!review")))
+    assert not any(one.startswith(words) for one in asyncio.run(found()))
 
 
 def test_a_copy_that_was_tampered_with_does_not_decide(two_people: Office) -> None:
@@ -242,12 +332,21 @@ def test_an_explanation_underlines_what_was_seen(office: Office) -> None:
     code, said = office.types("explain", "AB12 CDE just left\nmilk?")
     assert code == 0
     lines = said.splitlines()
-    assert lines[:3] == ["AB12 CDE just left", "^^^^^^^^", "milk?"]
+    assert lines[:3] == ["AB12 CDE just left", "^^^^^^^^      ~~~~", "milk?"]
     code, said = office.types("explain", "obs still on, AB12 CDE just left the address")
     assert "together: " in said
     assert "redirect" in said
     code, said = office.types("explain", "AB12 CDE", "--class", "operational")
     assert "recorded and not judged" in said
+
+
+def test_whatever_bytes_come_in_are_explained(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.TextIOWrapper(io.BytesIO(b"AB12 CDE \xff\x00 just left"))
+    monkeypatch.setattr("sys.stdin", raw)
+    code, said = office.types("explain", "-")
+    assert (code, "redirect" in said) == (0, True)
 
 
 def test_the_notice_of_a_room_says_so_where_professional_standards_look(office: Office) -> None:

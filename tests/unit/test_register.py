@@ -81,8 +81,8 @@ def people_with(row: str) -> str:
 
 
 def test_the_examples_that_ship_are_good() -> None:
-    people = load_people((TOP / "people.example.csv").read_text(), "people.csv")
-    register = load_rooms((TOP / "rooms.example.yaml").read_text(), "rooms.yaml", people)
+    people = load_people((TOP / "people.example.csv").read_text("utf-8"), "people.csv")
+    register = load_rooms((TOP / "rooms.example.yaml").read_text("utf-8"), "rooms.yaml", people)
     assert {entry.cls for entry in register.rooms.values()} >= {
         RoomClass.SOCIAL,
         RoomClass.OPERATIONAL,
@@ -134,6 +134,30 @@ def test_only_rooms_whose_id_is_known_are_approved() -> None:
     social = rooms[RoomId("!social")]
     assert (social.secure, social.secure_name) == ("!secure", "Response A secure")
     assert {room.review for room in rooms.values()} == {"!review"}
+
+
+def test_each_room_knows_who_may_be_in_its_secure_room_and_where_the_others_go() -> None:
+    people = load_people(PEOPLE, "people.csv")
+    intake = ROOMS[ROOMS.index("  review:\n") :].replace(
+        "review:\n    class: review", "in:\n    class: intake"
+    )
+    register = load_rooms(ROOMS + intake.replace("Referrals", "Intake"), "rooms.yaml", people)
+    lock = Lock()
+    for key in register.rooms:
+        lock = lock.with_room(key, RoomId(f"!{key}"))
+    social = register.resolve(lock, people)[RoomId("!a-social")]
+    assert social.entitled == frozenset({SAM, ANNA, BEN})
+    assert social.intake == "!in"
+    assert register.resolve(lock)[RoomId("!a-social")].entitled is None
+    assert register.resolve(lock, people)[RoomId("!a-secure")].entitled is None
+
+
+def test_a_room_may_rehearse_by_itself() -> None:
+    lock = Lock().with_room("a-social", RoomId("!social"))
+    for text, rehearses in ((ROOMS, False), (ROOMS.replace(
+        "    class: social\n", "    class: social\n    rehearse: true\n", 1), True)):  # fmt: skip
+        (room,) = load_rooms(text, "rooms.yaml").resolve(lock).values()
+        assert room.rehearse is rehearses
 
 
 def test_an_id_in_the_register_wins_over_the_lock() -> None:
@@ -237,6 +261,7 @@ def test_what_is_wrong_with_people_is_said_with_its_line(
 
 def test_a_lock_is_read_as_it_was_written() -> None:
     lock = Lock().with_room("force", RoomId("!a")).with_room("a-social", RoomId("!b:force.example"))
+    lock = lock.with_picture("social-1", "mxc://force.example/AbC-1_2")
     text = dump_lock(lock)
     assert load_lock(text, "rooms.lock.yaml") == lock
     assert text.startswith("# Written by `bluelamp rooms apply`")
@@ -249,9 +274,10 @@ def test_a_lock_is_read_as_it_was_written() -> None:
         ("rooms: {a: '!x', b: '!x'}", "the room !x is given for two keys"),
         ("rooms: {a: x}", "'x' is not a room id"),
         ("room: {}", "unknown key 'room'"),
+        ("rooms: {}\npictures: {social-1: 'https://a/b'}", "'https://a/b' is not a file"),
     ],
 )
 def test_a_lock_that_was_spoilt_is_refused(text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem) as caught:
         load_lock(text, "rooms.lock.yaml")
-    assert caught.value.line == 1
+    assert caught.value.line == 1 + text.count("\n")

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from bridge.matrix.desired import House, Want, creation, want
-from bridge.matrix.drift import Difference, child, compare, state_of
-from bridge.model import JUDGED, RoomId, UserId
+from bridge.matrix.desired import (
+    LOCK_TYPE,
+    RETENTION_TYPE,
+    House,
+    Want,
+    creation,
+    levels,
+    want,
+)
+from bridge.matrix.drift import Difference, authors, child, compare, state_of, why_locked
+from bridge.model import JUDGED, RoomClass, RoomId, UserId
 from bridge.register import Lock, load_people, load_rooms
+from bridge.rooms.premises import Sort
 from tests.unit.test_register import ANNA, PEOPLE, ROOMS, SAM
 
 BOT, MALLORY = UserId("@bot:force.example"), UserId("@mallory:force.example")
@@ -108,6 +119,43 @@ def test_state_that_was_changed_is_said_and_mended(
     assert found.mend.body == SOCIAL.state[kind, ""]
 
 
+FORGETTING = replace(HOUSE, lifetimes=dict.fromkeys(RoomClass, 1_000))
+FORGETS = (RETENTION_TYPE, "")
+
+
+def test_how_long_the_server_shows_messages_is_mended_where_it_was_changed() -> None:
+    room = want(FORGETTING, "a-social", LOCK)
+    for content in ({"max_lifetime": 1}, {"max_lifetime": 1_000, "min_lifetime": 1}, {}):
+        (found,) = compare(room, HERE, made(room) | {FORGETS: content})
+        assert (found.sort, found.about, found.problem) == (Sort.DOOR, RETENTION_TYPE, False)
+        assert found.mend is not None
+        assert found.mend.body == {"max_lifetime": 1_000}
+
+
+@pytest.mark.parametrize("key", ["a-secure", "response-a"])
+def test_where_nobody_wants_the_server_to_forget_it_is_told_not_to(key: str) -> None:
+    room = want(FORGETTING, key, LOCK)
+    assert FORGETS not in room.state
+    (found,) = compare(room, HERE, made(room) | {FORGETS: {"max_lifetime": 1}})
+    assert (found.sort, found.about, found.problem) == (Sort.DOOR, RETENTION_TYPE, False)
+    assert found.mend is not None
+    assert (found.mend.method, found.mend.body) == ("PUT", {})
+    assert found.mend.path.endswith("/state/m.room.retention/")
+    assert compare(room, HERE, made(room) | {FORGETS: {}}) == ()
+
+
+def test_in_a_room_that_rehearses_the_server_forgets_nothing_and_an_old_time_goes() -> None:
+    entry = replace(REGISTER.rooms["a-social"], rehearse=True)
+    register = replace(REGISTER, rooms={**REGISTER.rooms, "a-social": entry})
+    real = want(FORGETTING, "a-social", LOCK)
+    rehearsing = want(replace(FORGETTING, register=register), "a-social", LOCK)
+    assert FORGETS in real.state
+    assert FORGETS not in rehearsing.state
+    (found,) = compare(rehearsing, HERE, made(real))
+    assert found.mend is not None
+    assert found.mend.body == {}
+
+
 def test_encrypted_state_is_not_allowed_in_by_the_encryption_event() -> None:
     key = ("m.room.encryption", "")
     state = made(SOCIAL)
@@ -116,8 +164,9 @@ def test_encrypted_state_is_not_allowed_in_by_the_encryption_event() -> None:
     assert found.what == "encryption changes its keys otherwise than it should"
     state[key] = {"algorithm": "org.example.rot13"}
     (found,) = compare(SOCIAL, HERE, state)
-    assert found.problem
-    assert found.mend is None
+    assert found.what == "is encrypted by org.example.rot13, which phones cannot read"
+    assert found.mend is not None
+    assert found.mend.body == SOCIAL.state[key]
 
 
 def test_a_plain_room_of_somebody_else_is_encrypted_and_its_past_is_said() -> None:
@@ -174,7 +223,96 @@ def test_members_who_are_missing_are_invited_and_those_who_joined_are_left_alone
     assert (left.what, left.problem) == (f"{SAM} has left or declined: not invited", False)
     assert left.mend is not None
     assert left.mend.body == {"user_id": SAM}
-    assert (extra.what, extra.problem) == (f"{MALLORY} is invited but not on the register", True)
+    assert extra.what == f"{MALLORY} is invited but not on the register"
+    assert extra.mend is not None
+    assert extra.mend.path.endswith("/kick")
+    assert extra.mend.body["user_id"] == MALLORY
+
+
+def crowd(*people: str) -> dict[tuple[str, str], dict[str, Any]]:
+    return {("m.room.member", one): {"membership": "join"} for one in people}
+
+
+def test_a_register_that_would_put_out_more_than_a_tenth_of_a_room_asks_a_person() -> None:
+    strangers = [f"@s{n}:force.example" for n in range(7)]
+    (found,) = compare(SOCIAL, HERE, made(SOCIAL) | crowd(*strangers))
+    assert (found.problem, found.mend, found.sort) == (True, None, Sort.UNSURE)
+    there = len(SOCIAL.members) + 8
+    assert found.what.startswith(f"7 of {there} people are not on the register, which is more than")
+    assert "@s0:force.example" in found.what
+    assert "@s4:force.example and 2 more. If they are" in found.what
+    sure = replace(SOCIAL, put_out=True)
+    going = compare(sure, HERE, made(SOCIAL) | crowd(*strangers))
+    assert [one.about for one in going if one.mend is not None] == strangers
+
+
+@pytest.mark.parametrize("many", [1, 2, 3, 7])
+def test_who_never_belonged_goes_at_once_however_many_let_them_in(many: int) -> None:
+    spies = [f"@spy{n}:force.example" for n in range(many)]
+    room = replace(SOCIAL, belonged=frozenset(SOCIAL.members))
+    found = compare(room, HERE, made(SOCIAL) | crowd(*spies))
+    assert [one.about for one in found if one.mend is not None] == spies
+    assert {one.sort for one in found} == {Sort.STRANGER}
+
+
+def test_a_list_that_was_cut_short_puts_nobody_out_while_intruders_go() -> None:
+    belonged = [f"@p{n}:force.example" for n in range(3)]
+    spies = [f"@spy{n}:force.example" for n in range(40)]  # so many that three are few
+    room = replace(SOCIAL, belonged=frozenset({*SOCIAL.members, *map(UserId, belonged)}))
+    found = compare(room, HERE, made(SOCIAL) | crowd(*belonged, *spies))
+    (unsure,) = [one for one in found if one.sort is Sort.UNSURE]
+    there = len(SOCIAL.members) + 1 + len(belonged)
+    assert unsure.what.startswith(f"3 of {there} people are not on the register")
+    assert {one.about for one in found if one.mend is not None} == set(spies)
+
+
+def test_guests_of_partners_belong_until_their_day_and_then_go() -> None:
+    lea = UserId("@lea:council.example")
+    partners = {"council.example": datetime.date(2027, 3, 31)}
+    guests = ((lea, datetime.date(2027, 1, 31)),)
+    entry = replace(REGISTER.rooms["a-social"], cls=RoomClass.COMMUNITY, guests=guests)
+    register = replace(REGISTER, rooms={**REGISTER.rooms, "a-social": entry}, partners=partners)
+
+    def on(year: int, month: int, day: int) -> Want:
+        today = datetime.date(year, month, day)
+        return want(replace(HOUSE, register=register, today=today), "a-social", LOCK)
+
+    acl = ("m.room.server_acl", "")
+    before, after = on(2027, 1, 31), on(2027, 2, 1)
+    assert before.state[acl]["allow"] == ["force.example", "council.example"]
+    assert compare(before, HERE, made(before)) == ()
+    whole = whats(compare(after, HERE, made(before)))
+    assert whole == [
+        "other servers than force.example are let in",
+        f"{lea} is in the room but not on the register",
+    ]
+    shorter = replace(register, partners={"council.example": datetime.date(2026, 12, 31)})
+    gone = want(replace(HOUSE, register=shorter, today=datetime.date(2027, 1, 1)), "a-social", LOCK)
+    assert lea not in gone.members
+
+
+def test_people_of_other_servers_go_however_many_they_are() -> None:
+    strangers = [f"@s{n}:elsewhere.example" for n in range(7)]
+    found = compare(SOCIAL, HERE, made(SOCIAL) | crowd(*strangers))
+    assert [(one.about, one.problem) for one in found] == [(one, False) for one in strangers]
+
+
+def test_a_room_that_the_bot_has_locked_stays_locked_and_says_so() -> None:
+    locked = replace(SOCIAL, locked="sam changes it")
+    state = made(SOCIAL)
+    closed = levels(locked, listed=False)
+    assert closed["events_default"] == 100
+    (found,) = compare(locked, HERE, state | {("m.room.power_levels", ""): closed})
+    assert found.what == "is locked (sam changes it): say 'bluelamp rooms unlock a-social'"
+    open_again = [one.what for one in compare(locked, HERE, state)]
+    assert any("events_default is 0, should be 100" in what for what in open_again)
+
+
+def test_only_the_bots_own_word_locks_a_room() -> None:
+    word = event(LOCK_TYPE, {"reason": "an alarm"}, by=MALLORY)
+    assert why_locked([word], BOT) == ""
+    assert why_locked([{**word, "sender": BOT}], BOT) == "an alarm"
+    assert why_locked([{**word, "sender": BOT, "content": {}}], BOT) == ""
 
 
 def test_a_replaced_room_is_a_problem() -> None:
@@ -182,6 +320,51 @@ def test_a_replaced_room_is_a_problem() -> None:
     (found,) = compare(SOCIAL, HERE, state)
     assert found.problem
     assert "tombstone" in found.what
+
+
+def test_a_successor_that_somebody_else_named_is_taken_back() -> None:
+    moved = event("m.room.tombstone", {"replacement_room": "!theirs"}, by=MALLORY)
+    moved["event_id"] = "$moved"
+    (found,) = compare(SOCIAL, HERE, {**made(SOCIAL), **state_of([moved])})
+    assert (found.sort, found.about) == (Sort.DOOR, "m.room.tombstone")
+    assert found.what == "people are sent on to the room !theirs, which the register does not know"
+    assert found.mend is not None
+    assert "/redact/%24moved/" in found.mend.path
+    back = event("m.room.tombstone", {})
+    assert compare(SOCIAL, HERE, {**made(SOCIAL), **state_of([back])}) == ()
+    ours = {**moved, "sender": BOT}
+    (found,) = compare(SOCIAL, HERE, {**made(SOCIAL), **state_of([ours])})
+    assert found.sort is Sort.REPLACED
+
+
+def test_who_took_state_out_has_made_it_what_it_is() -> None:
+    kind = "m.room.encryption"
+    removed = {"unsigned": {"redacted_because": {"sender": MALLORY}}}
+    assert authors([event(kind, {}) | removed])[kind, ""] == MALLORY
+    # What the server keeps of it was set by whoever set it.
+    assert authors([event(kind, {"algorithm": "x"}) | removed])[kind, ""] == BOT
+    assert authors([event(kind, {}) | {"unsigned": {"redacted_because": "?"}}])[kind, ""] == BOT
+    assert authors([event(kind, {})])[kind, ""] == BOT
+
+
+def test_servers_are_let_in_by_their_names_with_ports_and_without() -> None:
+    """The specification of m.room.server_acl has them compared without."""
+    partner = "council.example:8448"
+    entry = replace(
+        REGISTER.rooms["a-social"],
+        guests=((UserId(f"@lea:{partner}"), datetime.date(2027, 1, 1)),),
+    )
+    register = replace(
+        REGISTER,
+        server="force.example:443",
+        rooms={**REGISTER.rooms, "a-social": entry},
+        partners={partner: datetime.date(2027, 1, 1)},
+    )
+    house = replace(HOUSE, register=register, today=datetime.date(2026, 12, 31))
+    acl = want(house, "a-social", LOCK).state["m.room.server_acl", ""]
+    ours = ["force.example:443", "force.example"]
+    assert acl["allow"] == [*ours, partner, "council.example"]
+    assert want(house, "response-a", LOCK).state["m.room.server_acl", ""]["allow"] == ours
 
 
 def test_a_room_that_its_space_does_not_list_is_put_into_it() -> None:

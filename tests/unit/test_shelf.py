@@ -8,7 +8,7 @@ import pytest
 
 from bridge.errors import ConfigError
 from bridge.policy.load import revision_of
-from bridge.shelf import Shelf, read_files, stamp_of
+from bridge.running.shelf import Shelf, read_files, stamp_of
 
 FILES = {"classes.yaml": b"a: 1\n", "rules/a.yaml": b"b: 2\n"}
 

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from structlog.testing import capture_logs
 
-from bridge.enforce import Enforcer
+from bridge.acting.enforce import Enforcer
+from bridge.acting.texts import Speaker
 from bridge.errors import TransportError
 from bridge.matrix.memory import MemoryTransport
-from bridge.texts import Speaker
 from tests.making import NOON, REVIEW, Hands
 
 WORDS = "The rule a.rule loses strength: <b>it only nudges</b>."

@@ -10,21 +10,21 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.acting.enforce import Enforcer
+from bridge.acting.settle import Settler
+from bridge.acting.texts import Speaker
 from bridge.duties.publishing import Publishing
 from bridge.duties.sweep import BEAT_MS, Sweep
-from bridge.enforce import Enforcer
 from bridge.errors import TransportError
 from bridge.facts import Braked, Fact, Noted
 from bridge.ledger.seal import EPOCH_MS
 from bridge.matrix.memory import MemoryTransport
 from bridge.model import Ms, Room, RoomClass, RoomId
-from bridge.pipeline import Pipeline
 from bridge.policy import Policy
-from bridge.settle import Settler
 from bridge.store.memory import MemoryStore
 from bridge.store.sqlite import SqliteStore
-from bridge.texts import Speaker
 from bridge.verify.notes import parse
+from bridge.way.pipeline import Pipeline
 from tests.making import NOON, Hands, custodian, identity
 
 PSD = custodian()

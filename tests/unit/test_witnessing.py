@@ -51,10 +51,23 @@ def latest(one: MemoryWitness) -> int:
     return parse(kept, WHO.verifier).size if kept else -1
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A witness may take as long to sign as a busy machine makes it."""
+    monkeypatch.setattr("bridge.duties.witnessing.PATIENCE_S", 120.0)
+
+
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not await true():  # noqa: ASYNC110 - a witness tells nobody that it has signed
             await asyncio.sleep(0.02)
+
+
+async def stopped(running: asyncio.Task[None]) -> None:
+    """Have it end before its store is closed."""
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -176,7 +189,7 @@ async def test_a_slow_witness_holds_up_neither_the_bot_nor_the_others(
 
         await until(seen)
     assert not running.done()
-    running.cancel()
+    await stopped(running)
     await store.close()
 
 
@@ -186,7 +199,7 @@ async def test_a_bot_without_witnesses_goes_on(store: MemoryStore | SqliteStore)
     running = asyncio.create_task(witnessing.run())
     await asyncio.sleep(0.05)
     assert not running.done()
-    running.cancel()
+    await stopped(running)
     await store.close()
 
 
@@ -278,7 +291,7 @@ async def test_the_bot_stops_when_a_witness_turns_out_to_be_ahead(tmp_path: Path
     one = witness()
     store = await rolled_back(tmp_path, one, then=3)
     with capture_logs() as logs, pytest.raises(StoreBehind, match="rolled back"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             await shown_to(store, one).run()
     assert [line["log_level"] for line in logs] == ["error"]
     await store.close()
@@ -300,7 +313,7 @@ async def test_an_order_that_finds_it_out_stops_the_bot_too(tmp_path: Path) -> N
     with pytest.raises(StoreBehind):
         await witnessing.show()
     with pytest.raises(StoreBehind):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             await running
     await store.close()
 

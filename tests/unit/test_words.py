@@ -114,7 +114,8 @@ def test_no_markup_keeps_the_reading_busy(markup: str) -> None:
     formatted = markup * (65_536 // len(markup))
     began = time.thread_time()
     words_of("m.room.message", {"body": "x", "formatted_body": formatted})
-    assert time.thread_time() - began < 0.1
+    # A hundred times the work that it is: of this thread alone, however busy the machine.
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize(("formatted", "found"), [

@@ -52,6 +52,12 @@ def test_a_pattern_that_matches_nothing_at_all_is_refused(pattern: str) -> None:
         compiled(pattern)
 
 
+@pytest.mark.parametrize("pattern", [r"\b", r"misper|\b", r"\B", "a*\\b", r"(?m)^", r"(?m)$|x"])
+def test_a_pattern_that_matches_between_letters_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"between letters|empty text"):
+        compiled(pattern)
+
+
 @pytest.mark.parametrize(
     "name", ["custody photo.jpg", "custodyphoto2.jpeg", "my custody-photo (3).png", "bwv 0231.mp4"]
 )

@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,12 @@ def _policies() -> dict[str, int]:
 @functools.cache
 def _custodian(name: str) -> Custodian:
     """Keys of some months of 2024, and of now, as the consultation ledger needs them."""
-    made, today = Custodian.new(name), datetime.now(UTC)
+    # Of yesterday's month on: what is recorded a minute before now may be of the last month.
+    made, since = Custodian.new(name), datetime.now(UTC) - timedelta(days=1)
     for month in (1, 2, 6, 7):
         for retention in ("social", "operational", "system"):
             made.issue(retention, year=2024, month=month, kept_days=90)
-    made.issue_ahead(_policies(), year=today.year, month=today.month, months=2)
+    made.issue_ahead(_policies(), year=since.year, month=since.month, months=3)
     return made
 
 

@@ -52,6 +52,11 @@ def dice(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - nothing is secret about which bit is flipped
 
 
+def spoilt(raw: bytes) -> bytes:
+    """Change the last byte: whatever it was, it is another one."""
+    return raw[:-1] + bytes([raw[-1] ^ 1])
+
+
 def decode(header: bytes) -> Header:
     return msgspec.json.decode(header, type=dict[str, str | int])
 

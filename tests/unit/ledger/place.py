@@ -13,13 +13,13 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bridge import app
 from bridge.cli.main import main
 from bridge.config import load_config, load_identity, load_policies
 from bridge.facts import Noted, Seen
 from bridge.ledger.keys import DAY_MS, Custodian
 from bridge.model import EventId, Ms, RoomClass
 from bridge.records import retention
+from bridge.running import app
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
 from bridge.verify.notes import encode64
@@ -99,14 +99,30 @@ class Place:
 def place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Place:
+    return made(tmp_path, monkeypatch, capsys)
+
+
+def made(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    classes: Callable[[str], str] = lambda text: text,
+    cls: RoomClass = RoomClass.SOCIAL,
+    after_days: int = 200,
+    also: str = "",
+) -> Place:
+    """A host whose three messages, said in a room of class *cls*, are so many days old."""
+    lexicons = (ROOT / "policies" / "lexicons").glob("*.yaml")
     for name in (
         "classes.yaml",
         "rules/vehicles.yaml",
-        "lexicons/vehicles.yaml",
-        "lexicons/context.yaml",
+        *(f"lexicons/{one.name}" for one in lexicons),
     ):
         (tmp_path / "policies" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "policies" / name).write_bytes((ROOT / "policies" / name).read_bytes())
+    file = tmp_path / "policies" / "classes.yaml"
+    file.write_text(classes(file.read_text(encoding="utf-8")), encoding="utf-8")
     policies = load_policies(tmp_path / "policies", clock=None)
     keeper = Custodian.new("psd")
     keeper.issue_ahead(policies.retention, year=2026, month=11, months=14)
@@ -121,7 +137,7 @@ homeserver: {{url: "http://127.0.0.1:1", user: "@bluelamp:force.example", token_
 force: {{name: A force, contact: "Information Management"}}
 custodians:
   - {{name: psd, identity: "{encode64(keeper.public)}", certificates: psd.json}}
-"""
+{also}"""
     )
     clock = Hands()
     monkeypatch.setattr(app, "now", clock)
@@ -131,7 +147,7 @@ custodians:
         store = SqliteStore(
             config.ledger, load_identity(config, policies), clock, anchor=config.anchor
         )
-        facts = [Seen(message=say(f"$m{n}"), cls=RoomClass.SOCIAL) for n in range(3)]
+        facts = [Seen(message=say(f"$m{n}"), cls=cls) for n in range(3)]
         await store.append(facts)
         known = await store.known([EventId("$m0")])
         assert known
@@ -139,7 +155,7 @@ custodians:
         await store.close()
 
     asyncio.run(fill())
-    clock.at = Ms(NOON + 200 * DAY_MS)
+    clock.at = Ms(NOON + after_days * DAY_MS)
     go_on(tmp_path / "config.yaml", "still here")
 
     def said() -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge import app
 from bridge.config import load_config, load_identity, load_policies
 from bridge.facts import Noted
+from bridge.running import app
 from bridge.store.reader import SqliteReader
 from bridge.store.sqlite import SqliteStore
 from tests.unit.ledger.place import BUCKET, Place, go_on

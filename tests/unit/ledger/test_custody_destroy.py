@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import typer
 
-from bridge import app
 from bridge.cli import destroy as command
 from bridge.errors import CannotOpen
 from bridge.facts import Disposed, Noted, Released
@@ -24,6 +23,7 @@ from bridge.model import Ms, Rid
 from bridge.records import consult, custody, retention
 from bridge.records.reading import opened
 from bridge.records.safe import open_safe
+from bridge.running import app
 from bridge.store.chain import closed
 from bridge.store.reader import SqliteReader
 from bridge.verify.notes import encode64

@@ -9,15 +9,15 @@ import msgspec
 import pytest
 import typer
 
-from bridge import app
+from bridge.acting.texts import card
 from bridge.cli.main import cli
 from bridge.config import load_policies
 from bridge.errors import ConfigError
 from bridge.ledger.keys import Bundle
 from bridge.model import RoomClass
 from bridge.policy import ClassPolicy
+from bridge.running import app
 from bridge.secret import write_secret
-from bridge.texts import card
 from bridge.verify.notes import encode64
 from tests.unit.ledger.custody import BUCKET, JUNE, Force, copied, found, quick, reopened
 

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge import app
 from bridge.cli.main import main
 from bridge.facts import Noted
 from bridge.model import Ms
 from bridge.records import consult
+from bridge.running import app
 from bridge.store.chain import closed
 from bridge.store.reader import SqliteReader
 from tests.unit.ledger.custody import BUCKET, JULY, Force, copied, found, quick

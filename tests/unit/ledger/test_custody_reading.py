@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import typer
 
-from bridge import app
 from bridge.cli.releases import load_session
 from bridge.errors import BridgeError, LedgerError, StoreError
 from bridge.facts import Noted
@@ -25,6 +24,7 @@ from bridge.model import Ms
 from bridge.records import consult
 from bridge.records.custody import scope_of
 from bridge.records.reading import opened
+from bridge.running import app
 from bridge.store.reader import SqliteReader
 from bridge.verify import Unsound
 from tests.unit.ledger.custody import BEN, Force, copied, found, quick, reopened
@@ -141,7 +141,7 @@ def _dying(force: Force, module: str, name: str) -> subprocess.CompletedProcess[
     return subprocess.run(
         [sys.executable, "-c", script, "-c", force.path("config.yaml"), "ledger", "open",
          "--scope", "kind:message", "--purpose", "x", *force.keys("psd")],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=300,
         cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": "."},
     )  # fmt: skip
 
@@ -544,6 +544,7 @@ def test_the_key_of_a_request_is_deleted_when_no_answer_can_be_opened_any_more(
         return set(alone.folder.glob("session-*.key")) - before
 
     at = app.now()
+    monkeypatch.setattr(app, "now", lambda: at)
     (old,) = ask("one")
     monkeypatch.setattr(app, "now", lambda: Ms(at + 60_000))
     ask("two")

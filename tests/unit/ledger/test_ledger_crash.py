@@ -86,7 +86,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(folder: Path) -
 
 def test_a_full_disk_is_one_error_and_then_the_store_refuses_everything(folder: Path) -> None:
     child = appender(folder, "300000")
-    out, errors = child.communicate(timeout=60)
+    out, errors = child.communicate(timeout=300)
     assert errors == ""
     lines = out.splitlines()
     counts = [int(line) for line in lines if line.isdigit()]

@@ -24,7 +24,7 @@ from bridge.verify.papers import OVERHEAD, Attestation, Previous, ShredBody
 from bridge.verify.report import Report, Row, sum_up
 from bridge.verify.steps import EPOCH_MS, EPOCH_RECORDS, FINAL, verify, verify_logs
 from tests.making import ORIGIN
-from tests.unit.ledger.forging import KEY, STRANGER, VERIFIER, Ledger, encode
+from tests.unit.ledger.forging import KEY, STRANGER, VERIFIER, Ledger, encode, spoilt
 from tests.unit.ledger.lives import (
     BUCKET,
     WITNESSES,
@@ -347,7 +347,7 @@ def test_a_light_pass_begins_in_the_middle_of_a_tile_and_checks_the_next_ones() 
     assert size < 256 < len(ledger.rows)
     report = verify(ledger.rows, ledger.evidence, since=ledger.signed(size))
     assert (report.failures, report.since) == ([], size)
-    wrong = replace(ledger, tiles={(0, 0): ledger.tiles[0, 0][:-1] + b"!"})
+    wrong = replace(ledger, tiles={(0, 0): spoilt(ledger.tiles[0, 0])})
     assert 3 in steps_of(verify(wrong.rows, wrong.evidence, since=ledger.signed(size)))
 
 

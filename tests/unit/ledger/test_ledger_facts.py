@@ -12,24 +12,38 @@ from hypothesis import strategies as st
 
 from bridge.facts import (
     Adjudicated,
+    Appraised,
     Beat,
     Braked,
+    Care,
     CaseOpened,
+    Cleared,
     Decided,
     Decision,
+    Directed,
+    Disclosed,
     Disposed,
+    Drifted,
     Erased,
     Examined,
     Fact,
+    Fate,
     Granted,
     Held,
+    Labelled,
+    Minuted,
     Missed,
+    Mode,
     Noted,
+    Notice,
     Performed,
     PolicyApproved,
     PolicyLoaded,
+    Progress,
     Released,
+    Reported,
     Seen,
+    Told,
     Viewed,
 )
 from bridge.ledger.facts import (
@@ -41,11 +55,13 @@ from bridge.ledger.facts import (
 )
 from bridge.ledger.record import Draft
 from bridge.model import (
+    Choice,
     Copy,
     Effect,
     EventId,
     Gap,
     Moment,
+    Ms,
     Notify,
     Outcome,
     Queue,
@@ -73,10 +89,16 @@ EFFECTS: st.SearchStrategy[Effect] = st.one_of(
               moment=st.sampled_from(Moment), reason=TEXTS),
     st.builds(Refer, room=TEXTS.map(RoomId), about=TEXTS.map(EventId),
               queue=st.sampled_from(Queue), to=TEXTS.map(RoomId), reason=TEXTS),
+    st.builds(Choice, room=TEXTS.map(RoomId), about=TEXTS.map(EventId), user=TEXTS.map(UserId),
+              reason=TEXTS),
 )  # fmt: skip
 REDACT = Redact(room=SOCIAL, about=EventId("$a"), reason="Moved")
 ABOUT = Rid("aa" * 16)
 DEBT = Rid("dd" * 16)
+NOTICE = Notice(
+    rid=DEBT, room=SOCIAL, cls=RoomClass.SOCIAL, card="c" * 64, revision="r1", name="n",
+    to=(UserId("@asha:force.example"),), private=False, words="kept 90 days",
+)  # fmt: skip
 
 
 @dataclass
@@ -102,6 +124,7 @@ def made(fact: Fact, past: Past = PAST) -> list[Draft]:
     for draft in found:
         told = set(draft.fields) | set(draft.tagged)
         sealed = set[str]() if draft.kind in PLAIN else {"bucket", "epoch", "kc"}
+        sealed |= {"bucket"} if draft.kind is Kind.REPORT else set()  # the sealer's part
         assert MUST[draft.kind] <= told | sealed <= MAY[draft.kind]
         assert not told & ALWAYS
         msgspec.json.decode(draft.body)
@@ -204,10 +227,33 @@ def test_facts_about_the_bot_are_kept_with_the_systems_own_records() -> None:
             rid=DEBT, who="dsu", role="custodian psd", scope="kind:note", purpose="p", case=""
         ),
         Kind.GRANT: Granted(rid=DEBT, request=ABOUT, by="dci", scope="kind:note", count=2),
+        Kind.DISCLOSURE: Disclosed(
+            rid=DEBT,
+            who="dsu",
+            role="custodian psd",
+            scope="kind:note",
+            purpose="p",
+            case="",
+            recipient="the court",
+            count=2,
+            digest="00",
+        ),
+        Kind.DIRECTION: Directed(
+            rid=DEBT, verdict=ABOUT, decision=Decision.RESTORED, by="sokoro", reason="a rota"
+        ),
         Kind.EXAMINATION: Examined(view=ABOUT, by="dci", finding="as it should be"),
         Kind.CASE: CaseOpened(reference="PS/1", title="a complaint", by="dsu"),
         Kind.HOLD: Held(rid=DEBT, scope="room:x", case="PS/1", reason="r", by="dsu"),
         Kind.RELEASE: Released(hold=ABOUT, reason="closed", by="dsu"),
+        Kind.DRIFT: Drifted(
+            rid=DEBT, key="a-social", room=SOCIAL, care=Care.MENDING, sort="door", text="t"
+        ),
+        Kind.DISPOSAL: Cleared(rid=DEBT, room=SOCIAL, name="A social", messages=2, text="t"),
+        Kind.APPRAISAL: Appraised(
+            rid=DEBT, item="bucket:x", fate=Fate.RETAIN, reason="r", by="dsu", until=Ms(5)
+        ),
+        Kind.LABEL: Labelled(rid=DEBT, item="room:a", group=3, reason="r", by="dsu"),
+        Kind.NOTICE: Told(notice=NOTICE, progress=Progress.DUE),
         Kind.SHRED: Disposed(bucket="social-2026-08", custodian="psd", attestation=b"{}", kept=()),
         Kind.ERASE: Erased(record=ABOUT, orders=b"{}"),
         Kind.HEARTBEAT: Beat(),
@@ -234,6 +280,63 @@ def test_no_word_of_a_message_and_no_name_stands_in_the_clear() -> None:
             clear = " ".join(str(value) for value in draft.fields.values())
             for secret in ("AB12", "drive", "@asha", "!social", "$a", "Reyes", "stop"):
                 assert secret not in clear
+
+
+def test_what_somebody_was_told_refers_to_the_first_record_about_it_and_names_nobody() -> None:
+    (due,) = made(Told(notice=NOTICE, progress=Progress.DUE))
+    assert due.rid == DEBT
+    assert due.fields == {
+        "class": "social", "status": "due", "revision": "r1", "card": "c" * 64
+    }  # fmt: skip
+    inside = msgspec.json.decode(due.body)
+    assert (inside["to"], inside["words"]) == (["@asha:force.example"], "kept 90 days")
+    asha = UserId("@asha:force.example")
+    (said,) = made(Told(
+        notice=NOTICE, progress=Progress.ACKNOWLEDGED, event=EventId("$a"), by=asha
+    ))  # fmt: skip
+    assert said.rid != DEBT
+    assert (said.fields["ref"], said.fields["status"]) == (DEBT, "acknowledged")
+    assert said.tagged == {"room": SOCIAL, "event": "$a", "sender": asha}
+    assert "words" not in msgspec.json.decode(said.body)
+    (stands,) = made(Told(notice=NOTICE, progress=Progress.STANDS, revision="r2"))
+    assert (stands.fields["revision"], stands.fields["card"]) == ("r2", "c" * 64)
+
+
+def test_a_minuted_decision_refers_to_the_message_in_which_it_was_made() -> None:
+    message = say("$a", "!decision no pursuit \ud800")
+    fact = Minuted(
+        rid=DEBT, message=message, cls=RoomClass.OPERATIONAL, number=3, words="no pursuit \ud800"
+    )
+    (draft,) = made(fact)
+    assert (draft.kind, draft.rid, draft.retention) == (Kind.MINUTE, DEBT, "operational")
+    assert draft.fields == {"ref": ABOUT, "class": "operational"}
+    inside = msgspec.json.decode(draft.body)
+    assert (inside["number"], inside["words"]) == (3, "no pursuit \\ud800")
+    with pytest.raises(ValueError, match="never recorded"):
+        made(replace(fact, message=say("$other")))
+
+
+def test_a_report_says_nothing_in_the_clear_and_is_kept_as_long_as_referrals() -> None:
+    fact = Reported(rid=DEBT, message=say("$a", "!report it"), words="it")
+    (draft,) = made(fact)
+    assert (draft.kind, draft.rid, draft.retention) == (Kind.REPORT, DEBT, "operational")
+    assert (draft.fields, draft.tagged) == ({}, {})
+    assert msgspec.json.decode(draft.body)["words"] == "it"
+
+
+def test_a_brake_says_until_when_and_that_it_is_an_incident() -> None:
+    stop = Braked(room=SOCIAL, on=True, by="sgt", reason="flood")
+    (plain,) = made(stop)
+    assert "mode" not in msgspec.json.decode(plain.body)
+    (timed,) = made(replace(stop, mode=Mode.INCIDENT, until=Ms(7)))
+    inside = msgspec.json.decode(timed.body)
+    assert (inside["mode"], inside["until"]) == ("incident", 7)
+
+
+def test_a_verdict_that_is_held_says_why() -> None:
+    decided = Decided(message=say("$a"), cls=RoomClass.SOCIAL, verdict=MOVE, held="incident")
+    (draft,) = made(decided)
+    assert msgspec.json.decode(draft.body)["held"] == "incident"
 
 
 def test_a_lone_surrogate_in_a_type_does_not_stop_the_ledger() -> None:

@@ -35,6 +35,7 @@ from tests.unit.ledger.forging import (
     of_file,
     of_memory,
     play,
+    spoilt,
 )
 
 PSD = custodian()
@@ -118,7 +119,7 @@ def _body_gone(ledger: Ledger) -> Ledger:
 def _body_changed(ledger: Ledger) -> Ledger:
     at = ledger.find("message")
     row = ledger.rows[at]
-    body = (row.body or b"")[:-1] + b"!"
+    body = spoilt(row.body or b"")
     return replace(
         ledger, rows=(*ledger.rows[:at], Row(row.seq, row.header, body), *ledger.rows[at + 1 :])
     )

@@ -153,7 +153,7 @@ async def test_a_download_that_fails_is_tried_again_three_times(pair: Pair) -> N
 
 
 @pytest.mark.parametrize("break_it", [
-    lambda sealed, file: (sealed[:-1] + b"x", file),
+    lambda sealed, file: (sealed[:-1] + bytes([sealed[-1] ^ 1]), file),
     lambda sealed, file: (b"", file),
     lambda sealed, file: (sealed, {"url": URL}),
     lambda sealed, file: (sealed, {**file, "key": 5}),

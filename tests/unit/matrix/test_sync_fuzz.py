@@ -233,7 +233,7 @@ def plant(arena: Arena, transport: MatrixTransport, monkeypatch: pytest.MonkeyPa
 
 
 def work() -> None:
-    until = time.thread_time() + LONGEST_S
+    until = time.thread_time() + 5 * LONGEST_S  # too long on a slower machine, too
     while time.thread_time() < until:
         pass
 
@@ -252,7 +252,7 @@ def test_the_trial_notices_work_that_takes_too_long(plant: Plant) -> None:
 
 
 def test_the_trial_notices_what_waits_each_time(plant: Plant) -> None:
-    with pytest.raises(Stalled, match="3 times"):
+    with pytest.raises(Stalled, match="20 times"):
         plant("take_key_news", lambda: time.sleep(LONGEST_S))
 
 

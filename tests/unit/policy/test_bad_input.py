@@ -8,8 +8,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bridge.matrix import translate
+from bridge.matrix.client import Clear
 from bridge.matrix.words import MEDIA_TYPES, words_of
-from bridge.model import Action, EventId, Kind, Message, Ms, RoomClass, RoomId, UserId, Verdict
+from bridge.model import (
+    JUDGED,
+    Action,
+    EventId,
+    Kind,
+    Message,
+    Ms,
+    RoomClass,
+    RoomId,
+    UserId,
+    Verdict,
+)
 
 from .shipped import shipped
 
@@ -86,6 +99,123 @@ def test_every_shape_of_event_gets_a_verdict(kind: str, content: dict[str, Any])
 @given(TYPES, CONTENT)
 def test_every_shape_of_event_gets_a_verdict_at_length(kind: str, content: dict[str, Any]) -> None:
     holds(*judged(kind, content))
+
+
+EVENT = st.fixed_dictionaries(
+    {"type": TYPES | LOOSE, "content": CONTENT | JSON},
+    optional={
+        "event_id": LOOSE, "sender": LOOSE, "origin_server_ts": st.integers() | JSON,
+        "state_key": LOOSE, "redacts": LOOSE, "unsigned": JSON,
+    },
+)  # fmt: skip
+
+
+def gets_a_verdict(event: dict[str, Any]) -> None:
+    """Take a whole event in, as served and as if it had been inside encryption, and judge it."""
+    room = RoomId("!room")
+    messages = [translate.plain(room, event)]
+    if isinstance(event["content"], dict):
+        clear = Clear(str(event["type"]), event["content"], "session", 1, "")
+        messages.append(translate.decrypted(room, event, clear, late=False))
+    for message in messages:
+        for cls in JUDGED:
+            holds(message, shipped().with_conduct().judge(message, cls))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(EVENT)
+def test_every_event_as_a_server_may_send_it_gets_a_verdict(event: dict[str, Any]) -> None:
+    gets_a_verdict(event)
+
+
+@pytest.mark.torture
+@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(EVENT)
+def test_every_event_as_a_server_may_send_it_gets_a_verdict_at_length(
+    event: dict[str, Any],
+) -> None:
+    gets_a_verdict(event)
+
+
+PLATE = "AB12 CDE just left the address"
+CARRIED: dict[str, tuple[str, dict[str, Any]]] = {
+    "text": ("m.room.message", {"msgtype": "m.text", "body": PLATE}),
+    "a notice": ("m.room.message", {"msgtype": "m.notice", "body": PLATE}),
+    "an emote": ("m.room.message", {"msgtype": "m.emote", "body": PLATE}),
+    "a type nobody knows": ("m.room.message", {"msgtype": "x.y", "body": PLATE}),
+    "no type": ("m.room.message", {"body": PLATE}),
+    "a list": ("m.room.message", {"body": [PLATE]}),
+    "an object": ("m.room.message", {"body": {"a": PLATE}}),
+    "formatted": ("m.room.message", {"body": "", "formatted_body": f"<b>{PLATE}</b>"}),
+    "a caption": ("m.room.message", {"msgtype": "m.image", "body": PLATE, "filename": "a.jpg"}),
+    "a file's name": (
+        "m.room.message",
+        {"msgtype": "m.file", "body": "x", "filename": f"{PLATE}.txt", "url": "mxc://a/b"},
+    ),
+    "an edit": (
+        "m.room.message",
+        {
+            "body": "* x",
+            "m.new_content": {"msgtype": "m.text", "body": PLATE},
+            "m.relates_to": {"rel_type": "m.replace", "event_id": "$e"},
+        },
+    ),
+    "an edit's outer text": (
+        "m.room.message",
+        {
+            "body": f"* {PLATE}",
+            "m.new_content": {"msgtype": "m.text", "body": "x"},
+            "m.relates_to": {"rel_type": "m.replace", "event_id": "$e"},
+        },
+    ),
+    "a poll's question": ("m.poll.start", {"m.poll.start": {"question": {"m.text": PLATE}}}),
+    "a poll's answer": (
+        "org.matrix.msc3381.poll.start",
+        {"org.matrix.msc3381.poll.start": {"answers": [{"id": "1", "m.text": PLATE}]}},
+    ),
+    "a place's description": (
+        "m.room.message",
+        {"msgtype": "m.location", "body": "x", "m.location": {"description": PLATE}},
+    ),
+    "a place": (
+        "m.room.message",
+        {"msgtype": "m.location", "body": "here", "geo_uri": "geo:53.80100,-1.54917;u=9"},
+    ),
+    "an extensible place": (
+        "m.room.message",
+        {"msgtype": "m.location", "body": "here", "m.location": {"uri": "geo:53.80100,-1.54917"}},
+    ),
+    "an extensible text": ("m.message", {"m.text": [{"body": PLATE}]}),
+    "a sticker": ("m.sticker", {"body": PLATE, "url": "mxc://a/b"}),
+    "a reaction in words": (
+        "m.reaction",
+        {"m.relates_to": {"rel_type": "m.annotation", "event_id": "$e", "key": PLATE}},
+    ),
+    "a redaction's reason": ("m.room.redaction", {"reason": PLATE, "redacts": "$e"}),
+    "a reply": (
+        "m.room.message",
+        {
+            "body": f"> <@ben:force.example> tea?\n\n{PLATE}",
+            "m.relates_to": {"m.in_reply_to": {"event_id": "$e"}},
+        },
+    ),
+    "a thread": (
+        "m.room.message",
+        {"body": PLATE, "m.relates_to": {"rel_type": "m.thread", "event_id": "$e"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("way", CARRIED)
+def test_operational_words_are_seen_in_whatever_carries_them(way: str) -> None:
+    kind, content = CARRIED[way]
+    message = translate.plain(
+        RoomId("!room"),
+        {"type": kind, "content": content, "event_id": "$1", "sender": "@asha:force.example"},
+    )
+    verdict = shipped().judge(message, RoomClass.SOCIAL)
+    least = Action.NUDGE if way.endswith("place") else Action.REDIRECT
+    assert verdict.action >= least, (message.kind, message.extra)
 
 
 @pytest.mark.parametrize("part", ["body", "formatted_body", "filename"])

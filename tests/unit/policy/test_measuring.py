@@ -16,9 +16,11 @@ from bridge.model import Action, RoomClass
 from bridge.policy.corpus import Label, Labelled, read_corpus
 from bridge.policy.explain import explain
 from bridge.policy.gate import gate
-from bridge.policy.measure import Judged, Measurement, compare, measure, wilson
+from bridge.policy.load import load
+from bridge.policy.measure import Judged, Measurement, as_message, compare, measure, wilson
 
 from .shipped import PROJECT, SAMPLE, shipped
+from .test_loading import RULE, files
 
 #: What the sample has to meet. It is written by the writer of the rules: it shows that they have
 #: not become worse, and is no proof of how good they are.
@@ -130,6 +132,15 @@ def test_measuring_switches_the_professional_standards_rules_on() -> None:
     assert found.by_rule["conduct.misuse"].concern == 1
 
 
+def test_what_a_rule_in_shadow_sees_is_counted_and_changes_nothing() -> None:
+    one = Labelled(id="1", text="the misper again", label=Label.SOCIAL)
+    shadow = load(files(RULE.replace("    family:", "    mode: shadow\n    family:")))
+    found = measure(shadow, [one], clock=clock)
+    assert found.by_rule["a.rule"].social == 1
+    assert found.judged[0].action is Action.ALLOW
+    assert shadow.judge(as_message(one.text), RoomClass.SOCIAL).findings == ()
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -146,6 +157,13 @@ def test_what_is_wrong_with_a_corpus_is_said_with_its_line(line: str, words: str
         read_corpus('{"id": "1", "text": "x", "label": "social"}\n' + line, "corpus")
 
 
+def test_a_message_may_hold_half_a_pair_of_surrogates() -> None:
+    line = '{"id": "1", "text": "AB12 CDE \\ud800 just left", "label": "operational"}'
+    (one,) = read_corpus(line, "corpus")
+    assert one.text == "AB12 CDE \ud800 just left"
+    assert measure(shipped(), [one], clock=clock).count(Label.OPERATIONAL, Action.REDIRECT) == 1
+
+
 def test_a_message_may_hold_a_line_separator() -> None:
     (one,) = read_corpus('{"id": "1", "text": "a\u2028b", "label": "social"}\n', "corpus")
     assert one.text == "a\u2028b"
@@ -155,7 +173,7 @@ def test_an_explanation_shows_what_decided() -> None:
     text = "run LK19 ZXP, he made off from us"
     found = explain(shipped(), text)
     assert found.verdict.action is Action.REDIRECT
-    first = found.seen[0]
+    first = next(one for one in found.seen if one.rule == "vehicle.vrm.current")
     assert text[first.start : first.end] == "LK19 ZXP"
     assert first.source.startswith("rules/vehicles.yaml:")
     assert found.families[first.channel]["vehicle"] == 85
@@ -188,6 +206,69 @@ def test_identifiers_and_references_meet_their_gate() -> None:
     found = measure(shipped(), corpus, clock=time.perf_counter)
     failed = [bound for bound in gate(found, REFERENCES_GATE) if not bound.holds]
     assert not failed, (failed, found.misses, found.false_positives)
+
+
+#: Two more of the same kind, by twelve invented officers each: written without the rules at hand,
+#: measured once, and only then used to mend them. What was met at that first time, of 240 with an
+#: identifier: shift.jsonl 0.77 nudged and 0.70 moved, with 27 of 240 ordinary ones moved;
+#: beat.jsonl 0.75 and 0.68, with 24 of 240. The gates hold what was mended since; they prove
+#: nothing about the next officer's spelling, for which those first figures are the estimate.
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        (
+            "shift.jsonl",
+            "operational.nudge_recall>=0.90 and operational.redirect_recall>=0.86"
+            " and social.redirect_per_1000<=9 and social.nudge_per_1000<=25",
+        ),
+        (
+            "beat.jsonl",
+            "operational.nudge_recall>=0.76 and operational.redirect_recall>=0.72"
+            " and social.redirect_per_1000<=21 and social.nudge_per_1000<=55",
+        ),
+    ],
+)
+def test_officers_whose_spelling_was_new_meet_their_gate(name: str, bounds: str) -> None:
+    path = SAMPLE.with_name(name)
+    corpus = read_corpus(path.read_text(encoding="utf-8"), path.name)
+    assert sum(one.label is Label.OPERATIONAL for one in corpus) == 240
+    assert sum(one.label is Label.SOCIAL for one in corpus) == 240
+    found = measure(shipped(), corpus, clock=time.perf_counter)
+    failed = [bound for bound in gate(found, bounds) if not bound.holds]
+    assert not failed, (failed, found.misses, found.false_positives)
+
+
+#: Twenty-five more invented officers, by one who had read the rules. unseen.jsonl is thirteen of
+#: them: frozen before anything was mended, measured before and after, never looked at in between,
+#: and not to be. Of its 148 with an identifier the rules alone nudged 97 and moved 80 before, 106
+#: and 82 after, of 205 look-alikes 7 and 3 both times. ward.jsonl is the other twelve, by which
+#: rules/trade.yaml was made: of 124, 70 and 58 before, 104 and 83 after, of 180 look-alikes 1 and
+#: none. The rest of both tells something of a job and names nothing that rules look for.
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        (
+            "ward.jsonl",
+            "operational.nudge_recall>=0.62 and operational.redirect_recall>=0.48"
+            " and social.redirect_per_1000<=0 and social.nudge_per_1000<=6",
+        ),
+        (
+            "unseen.jsonl",
+            "operational.nudge_recall>=0.55 and operational.redirect_recall>=0.41"
+            " and social.redirect_per_1000<=15 and social.nudge_per_1000<=35",
+        ),
+    ],
+)
+def test_twenty_five_more_officers_meet_their_gate(name: str, bounds: str) -> None:
+    path = SAMPLE.with_name(name)
+    corpus = read_corpus(path.read_text(encoding="utf-8"), path.name)
+    identified = [one for one in corpus if "identifier" in one.tags]
+    assert len(identified) == {"ward.jsonl": 124, "unseen.jsonl": 148}[name]
+    assert sum(one.label is Label.SOCIAL for one in corpus) * 2 == len(corpus)
+    found = measure(shipped(), corpus, clock=time.perf_counter)
+    failed = [bound for bound in gate(found, bounds) if not bound.holds]
+    # Of the unseen ones only the bound is told: whoever reads which ones failed has seen them.
+    assert not failed, (failed, found.misses if name == "ward.jsonl" else "")
 
 
 def test_the_sample_copies_nothing_from_the_development_set() -> None:

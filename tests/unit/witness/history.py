@@ -76,7 +76,7 @@ class Running:
 
     def stop(self) -> int:
         self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=300)
         return self.process.returncode
 
 

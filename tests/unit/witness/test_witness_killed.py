@@ -17,13 +17,16 @@ KILLS = 6
 HONEST = History(4000)
 
 
-async def grow(client: HttpWitness, size: int, signed: list[int]) -> None:
-    """Show it a checkpoint after each leaf, until it is gone."""
+async def grow(client: HttpWitness, size: int, signed: list[int], grows: asyncio.Event) -> None:
+    """Show it a checkpoint after each leaf, until it is gone; say when two were signed."""
+    two = len(signed) + 2
     with contextlib.suppress(WitnessError):
         while size < len(HONEST.leaves) - 1:
             await client.cosign(size, HONEST.proof(size, size + 1), HONEST.note(size + 1))
             size += 1
             signed.append(size)
+            if len(signed) == two:
+                grows.set()
 
 
 async def stands_at(client: HttpWitness) -> int:
@@ -44,7 +47,11 @@ async def test_what_was_cosigned_is_remembered_after_every_kill(tmp_path: Path) 
             client = HttpWitness(one.url, one.key)
             size = await stands_at(client)
             assert size in {signed[-1], signed[-1] + 1}  # kept, but killed before it could say so
-            growing = asyncio.create_task(grow(client, max(size, 1), signed))
+            signed.append(size)  # it has said so now, and may be killed in its next word
+            grows = asyncio.Event()
+            growing = asyncio.create_task(grow(client, max(size, 1), signed, grows))
+            async with asyncio.timeout(60):
+                await grows.wait()  # it is in the middle of it, however slow it is
             await asyncio.sleep(0.05 + chance.random() * 0.3)
             one.kill()
             await growing
