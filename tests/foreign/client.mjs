@@ -26,6 +26,8 @@ process.on("unhandledRejection", (reason) => console.error("unhandled", reason?.
 
 let client, crypto, account;
 const storageKeys = new Map();
+/** Transaction → the event that came back for it by sync. */
+const echoes = new Map();
 let reachable = true;
 const reach = (...request) =>
   reachable ? fetch(...request) : Promise.reject(new TypeError("no network"));
@@ -127,6 +129,19 @@ const withPassword = (send) =>
     password: account.password,
   });
 
+/**
+ * The id of what was sent. When its echo overtakes the server's answer, the SDK calls an event of a
+ * thread a failure, though it was sent: then the id is that of the echo.
+ */
+async function sent(sending, transaction) {
+  try {
+    return (await sending).event_id;
+  } catch (problem) {
+    if (!echoes.has(transaction)) throw problem;
+    return echoes.get(transaction);
+  }
+}
+
 const unsent = (room) =>
   client.getRoom(room).getLiveTimeline().getEvents()
     .filter((event) => event.status === sdk.EventStatus.NOT_SENT);
@@ -160,6 +175,9 @@ const COMMANDS = {
     crypto = client.getCrypto();
     COMMANDS.isolate({ strict });
     client.on(sdk.ClientEvent.Event, report);
+    client.on(sdk.RoomEvent.LocalEchoUpdated, (event) => {
+      if (event.status === null) echoes.set(event.getTxnId(), event.getId());
+    });
     client.on(sdk.RoomEvent.MyMembership, (room, membership) => {
       if (membership === "invite") {
         client.joinRoom(room.roomId).catch((problem) => console.error("join", problem.message));
@@ -216,7 +234,8 @@ const COMMANDS = {
   /** Send any event, encrypted where the SDK would; *rotate* discards the room's key first. */
   async send({ room, type = "m.room.message", content, rotate = false }) {
     if (rotate) await crypto.forceDiscardSession(room);
-    return (await client.sendEvent(room, type, content)).event_id;
+    const transaction = client.makeTxnId();
+    return sent(client.sendEvent(room, type, content, transaction), transaction);
   },
 
   /** Lose the network, or have it back. */
@@ -236,7 +255,8 @@ const COMMANDS = {
   async resend({ room }) {
     const events = [];
     for (const event of unsent(room)) {
-      events.push((await client.resendEvent(event, client.getRoom(room))).event_id);
+      const sending = client.resendEvent(event, client.getRoom(room));
+      events.push(await sent(sending, event.getTxnId()));
     }
     return events;
   },
@@ -287,7 +307,8 @@ const COMMANDS = {
   },
 
   async redact({ room, event }) {
-    return (await client.redactEvent(room, event)).event_id;
+    const transaction = client.makeTxnId();
+    return sent(client.redactEvent(room, event, transaction), transaction);
   },
 
   /** Upload encrypted; returns the `file` of a message. */
