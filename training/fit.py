@@ -28,7 +28,7 @@ class Recipe:
     """How it is taught."""
 
     most_pieces: int = 96
-    vocabulary: int = 11_000
+    vocabulary: int = 10_000
     epochs: int = 4
     batch: int = 32
     rate: float = 8e-5

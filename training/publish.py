@@ -18,7 +18,7 @@ import numpy as np
 from bridge.policy.corpus import Label
 from training.data import Example
 
-FORMAT = 1
+FORMAT = 2
 NAME = "bluelamp-understand"
 #: So many labelled examples of each label, for "reads like: ...".
 EXAMPLES = {Label.OPERATIONAL: 360, Label.SOCIAL: 280, Label.CONCERN: 160}

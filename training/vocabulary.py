@@ -4,16 +4,17 @@ Never drops a letter, figure or sign of ASCII, alone or inside a word: any plain
 encoding.
 
 Kept, in this order, until the count is reached: the special pieces; every single ASCII character,
-at the start of a word and inside; every piece that the train half needs; then the pieces of plain
-letters in the order of the base model's own list, which goes from frequent to rare in a very large
-body of English. So words that our writers never used are known as well, if they are common. A word
-whose piece was dropped is read in smaller pieces, as rare words always are.
+at the start of a word and inside; every piece that the train half needs twice or more; then the pieces of
+plain letters in the order of the base model's own list, which goes from frequent to rare in a very
+large body of English. So words that our writers never used are known as well, if they are common. A
+word whose piece was dropped is read in smaller pieces, as rare words always are.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,8 @@ from tokenizers import Tokenizer
 from bridge.understand.encode import as_text
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+#: A piece that is needed more seldom has to be common English to be kept.
+_OFTEN = 2
 _PLAIN = re.compile(r"(?:##)?[a-z0-9]+")
 
 
@@ -30,8 +33,10 @@ def chosen(base: Tokenizer, texts: Iterable[str], count: int) -> list[str]:
     whole = base.get_vocab()
     kept = {piece for piece in SPECIAL if piece in whole}
     kept |= {p for p in whole if len(p.removeprefix("##")) == 1 and p.isascii()}
+    needed: Counter[str] = Counter()
     for text in texts:
-        kept |= set(base.encode(as_text(text), add_special_tokens=False).tokens)
+        needed.update(base.encode(as_text(text), add_special_tokens=False).tokens)
+    kept |= {piece for piece, often in needed.items() if often >= _OFTEN}
     for piece in sorted(whole, key=lambda piece: whole[piece]):
         if len(kept) >= count:
             break

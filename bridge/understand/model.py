@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +24,13 @@ from bridge.understand.shipped import (
     NETWORK,
     TOKENIZER,
     VECTORS,
+    WORDING,
+    Calibration,
     Platt,
     Thresholds,
     read_model,
 )
+from bridge.understand.wording import Wording
 
 _UNKNOWN = "[UNK]"
 #: With a larger share of pieces that it does not know, the model has not read a message.
@@ -80,12 +83,21 @@ class Likeness:
 class Model:
     """One model, ready to be asked. One thread at a time asks it."""
 
-    def __init__(self, session: Any, tokenizer: Any, *, most: int, calibration: Any) -> None:
+    def __init__(
+        self,
+        session: Any,
+        tokenizer: Any,
+        wording: Wording,
+        *,
+        most: int,
+        calibration: Calibration,
+    ) -> None:
         """Take the parts of a model; `load` makes them."""
         numbers = tokenizer.get_vocab()
         self.digest, self.name = "", ""
         self.thresholds: Thresholds | None = None
-        self._session, self._tokenizer, self._calibration = session, tokenizer, calibration
+        self._session, self._tokenizer, self._wording = session, tokenizer, wording
+        self._calibration = calibration
         self._frame = Frame(begin=numbers["[CLS]"], end=numbers["[SEP]"], most=most)
         self._unknown = numbers.get(_UNKNOWN, -1)
         self._typed = any(one.name == "token_type_ids" for one in session.get_inputs())
@@ -104,6 +116,7 @@ class Model:
             found = cls(
                 _session(files.content[NETWORK]),
                 _tokenizer(files.content[TOKENIZER]),
+                Wording.read(files.content[WORDING]),
                 most=files.manifest.max_tokens,
                 calibration=files.manifest.calibration,
             )
@@ -133,21 +146,22 @@ class Model:
         if not self._can_read(windows[0]):
             return _UNREAD
         found = [self._run(row) for row in windows]
-        concern = max(float(logits[1]) for logits, _ in found)
-        operational = self._operational(found)
+        operational, concern = self._probabilities(found, one)
         alone = None
         if one.before and operational >= _WORTH_ASKING_TWICE:
-            alone = self._operational(map(self._run, rows(self._pieces, self._frame, one.body)))
-        return Belief(
-            operational=operational,
-            concern=_probability(self._calibration.concern, concern),
-            alone=alone,
-            embedding=found[0][1],
-        )
+            by_itself = Asked(one.body)
+            windows = rows(self._pieces, self._frame, one.body)
+            alone, _ = self._probabilities([self._run(row) for row in windows], by_itself)
+        return Belief(operational=operational, concern=concern, alone=alone, embedding=found[0][1])
 
-    def _operational(self, found: Iterable[tuple[Any, Any]]) -> float:
-        logit = max(float(logits[0]) for logits, _ in found)
-        return _probability(self._calibration.operational, logit)
+    def _probabilities(self, found: Sequence[tuple[Any, Any]], asked: Asked) -> tuple[float, float]:
+        """Put what the network said of the windows and what the wording says together."""
+        worded = self._wording.logits(asked.body, asked.before)
+        network = [max(float(logits[at]) for logits, _ in found) for at in range(2)]
+        return (
+            _probability(self._calibration.operational, network[0] + worded.operational),
+            _probability(self._calibration.concern, network[1] + worded.concern),
+        )
 
     def _pieces(self, text: str) -> Sequence[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)

@@ -19,11 +19,11 @@ from bridge.understand.encode import FORMAT
 #: The model that comes with Blue Lamp.
 SHIPPED = Path(__file__).parent / "model"
 MANIFEST = "model.json"
-NETWORK, TOKENIZER = "model.onnx", "tokenizer.json"
+NETWORK, TOKENIZER, WORDING = "model.onnx", "tokenizer.json", "wording.npz"
 EXAMPLES, VECTORS = "examples.jsonl", "examples.npy"
 #: Of the manifest and the folder.
-_FORMAT = 1
-_NEEDED = (NETWORK, TOKENIZER, EXAMPLES, VECTORS)
+_FORMAT = 2
+_NEEDED = (NETWORK, TOKENIZER, WORDING, EXAMPLES, VECTORS)
 #: Longer files are no model of ours, in bytes.
 _MOST = 64 * 1_048_576
 

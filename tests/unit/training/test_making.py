@@ -37,8 +37,9 @@ def base() -> Tokenizer:
 
 def test_pieces_that_texts_need_are_kept_before_frequent_ones(base: Tokenizer) -> None:
     least = len(SPECIAL) + 2 * len(CHARACTERS)
-    kept = chosen(base, ["nobody"], least + 3)
+    kept = chosen(base, ["nobody", "nobody", "seized"], least + 3)
     assert "nobody" in kept
+    assert "seized" not in kept
     assert {"the", "kettle"} <= set(kept)
     assert "was" not in kept
     assert "中" not in kept
@@ -51,7 +52,7 @@ def test_any_plain_word_can_be_read_with_what_is_left(base: Tokenizer) -> None:
 
 
 def test_kept_pieces_are_numbered_anew_and_special_ones_with_them(base: Tokenizer) -> None:
-    kept = chosen(base, ["kettle"], 0)
+    kept = chosen(base, ["kettle", "kettle"], 0)
     small = pruned(base, kept)
     assert small.get_vocab_size() == len(kept)
     assert [small.id_to_token(at) for at in range(len(kept))] == kept

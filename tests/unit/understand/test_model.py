@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import ModelRefused
 from bridge.understand.model import Asked, Belief, Model
-from bridge.understand.shipped import EXAMPLES, MANIFEST, NETWORK, TOKENIZER, VECTORS
+from bridge.understand.shipped import EXAMPLES, MANIFEST, NETWORK, TOKENIZER, VECTORS, WORDING
 from bridge.way.understood import asking, choose
 from tests.unit.understand.tiny import SHARES, WEIGHTS, seal, tiny
 
@@ -75,14 +75,14 @@ def test_the_same_words_get_the_same_answer_singly_in_a_batch_in_threads_and_aga
     assert exactly([one for one in asked if one is not None]) == singly
 
 
-@pytest.mark.parametrize("name", [MANIFEST, NETWORK, TOKENIZER, EXAMPLES, VECTORS])
+@pytest.mark.parametrize("name", [MANIFEST, NETWORK, TOKENIZER, WORDING, EXAMPLES, VECTORS])
 def test_a_file_that_is_missing_refuses_the_model(tmp_path: Path, name: str) -> None:
     (tiny(tmp_path) / name).unlink()
     with pytest.raises(ModelRefused, match=f"{name}: it cannot be read"):
         Model.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", [NETWORK, TOKENIZER, EXAMPLES, VECTORS])
+@pytest.mark.parametrize("name", [NETWORK, TOKENIZER, WORDING, EXAMPLES, VECTORS])
 def test_a_file_that_was_changed_by_one_bit_refuses_the_model(tmp_path: Path, name: str) -> None:
     path = tiny(tmp_path) / name
     content = bytearray(path.read_bytes())
@@ -100,7 +100,7 @@ def test_a_manifest_that_was_changed_is_another_model(tmp_path: Path, model: Mod
 @pytest.mark.parametrize(
     ("said_instead", "why"),
     [
-        ({"format": 2}, "of format"),
+        ({"format": 1}, "of format"),
         ({"encoding": 99}, "of format"),
         ({"max_tokens": 4}, "max_tokens"),
         ({"files": {}}, "does not say its digest"),
@@ -115,14 +115,14 @@ def test_a_manifest_that_makes_no_sense_refuses_the_model(
         Model.load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\xff\xfe", b'{"format": 1}'])
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\xff\xfe", b'{"format": 2}'])
 def test_a_manifest_that_is_none_refuses_the_model(tmp_path: Path, content: bytes) -> None:
     (tiny(tmp_path) / MANIFEST).write_bytes(content)
     with pytest.raises(ModelRefused, match="no manifest"):
         Model.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", [NETWORK, TOKENIZER, EXAMPLES, VECTORS])
+@pytest.mark.parametrize("name", [NETWORK, TOKENIZER, WORDING, EXAMPLES, VECTORS])
 def test_files_that_fit_the_manifest_and_are_no_model_are_refused(
     tmp_path: Path, name: str
 ) -> None:

@@ -15,6 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from bridge.understand.wording import BITS, Wording
+
 FRAME = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 #: Word → (operational, concern), as logits.
 WEIGHTS = {
@@ -47,15 +49,16 @@ def tiny(folder: Path, *, forgets: str = "") -> Path:
     out = io.BytesIO()
     np.save(out, np.array([_vector(words, text) for _, _, text in EXAMPLES], dtype=np.float16))
     (folder / "examples.npy").write_bytes(out.getvalue())
+    (folder / "wording.npz").write_bytes(_wording().write())
     seal(folder)
     return folder
 
 
 def seal(folder: Path, **said: object) -> None:
     """Write a manifest for the files that are in *folder*."""
-    names = ("model.onnx", "tokenizer.json", "examples.jsonl", "examples.npy")
+    names = ("model.onnx", "tokenizer.json", "wording.npz", "examples.jsonl", "examples.npy")
     manifest = {
-        "format": 1,
+        "format": 2,
         "name": "tiny",
         "encoding": 1,
         "thresholds": {"operational": SHARES, "concern": SHARES},
@@ -66,6 +69,12 @@ def seal(folder: Path, **said: object) -> None:
         **said,
     }
     (folder / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def _wording() -> Wording:
+    """Give one that has no opinion."""
+    tables = {name: np.zeros((2, 1 << bits), dtype=np.int8) for name, bits in BITS.items()}
+    return Wording(tables, {name: np.ones(2) for name in BITS})
 
 
 def _tokenizer(words: list[str]) -> Tokenizer:
