@@ -101,9 +101,7 @@ def test_what_another_register_changes_is_no_fight() -> None:
     assert doings(guard, look(fault())) == [Doing.MEND]
 
 
-def test_policies_that_change_in_quick_succession_do_not_have_the_bot_lock_a_room() -> (
-    None
-):
+def test_policies_that_change_in_quick_succession_do_not_have_the_bot_lock_a_room() -> None:
     guard, ours = Guard(bot=BOT), replace(fault(Sort.SETTING), by=BOT)
     assert [doings(guard, look(ours), n)[0] for n in range(MOST_OF_ITS_OWN)] == [
         Doing.MEND
