@@ -13,6 +13,8 @@ class Queue(StrEnum):
 
     APPEALS = "appeals"
     PROFESSIONAL_STANDARDS = "professional-standards"
+    #: Beside the one above, never without it: they should not let it wait.
+    ESCALATED = "professional-standards-urgent"
     UNDECRYPTABLE = "undecryptable"
     ERRORS = "errors"
     MARKINGS = "markings"

@@ -35,6 +35,7 @@ from bridge.ports import Post
 _QUEUES = {
     Queue.APPEALS: "an appeal",
     Queue.PROFESSIONAL_STANDARDS: "a professional-standards referral",
+    Queue.ESCALATED: "a professional-standards referral that should not wait",
     Queue.UNDECRYPTABLE: "a message that Blue Lamp could not read",
     Queue.ERRORS: "something that did not go as it should",
     Queue.MARKINGS: "a security marking",

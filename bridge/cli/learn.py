@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -67,6 +69,10 @@ week: "as on record"
 """
 _WRONG = frozenset({Decision.FALSE_POSITIVE, Decision.RESTORED})
 _SHARE = "2%"
+#: Of folders in which words lie while a model is made: then the number of the process.
+_PREFIX = "bluelamp-learn-"
+#: What the corpus and the parts of a model take while it is made.
+_NEEDED_BYTES = 256 * 2**20
 
 TrainerOption = Annotated[
     Path,
@@ -164,7 +170,11 @@ def learn(
     if why := too_few(measured):
         err.print(f"Too few to learn from: {why}.", style="red")
         raise typer.Exit(1)
-    with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
+    if not own:
+        err.print("There is nothing to learn from: all of them are by people whose messages are "
+                  "kept for measuring.", style="red")  # fmt: skip
+        raise typer.Exit(1)
+    with _ended_as_by_hand(), _for_words() as folder:
         made = _train(Path(folder), corpus, trainer, own)
         _accept(made, old.model, corpus, measured, into)
 
@@ -176,15 +186,62 @@ def _must_be_there(corpus: Path, trainer: Path, into: Path) -> None:
         raise UsageError(f"{trainer} is not there; 'make model' sets up what training needs.")
     if into.exists():
         raise UsageError(f"{into} exists; a new model gets a folder of its own.")
+    try:
+        into.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=into.parent):
+            pass
+    except OSError as exc:
+        raise UsageError(f"{into.parent}: nothing can be put there: {exc.strerror}") from None
+
+
+@contextlib.contextmanager
+def _ended_as_by_hand() -> Iterator[None]:
+    """Have an order to end, or a session that hangs up, end as Ctrl-C does: nothing is left."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@contextlib.contextmanager
+def _for_words() -> Iterator[str]:
+    """Give a folder for words, gone afterwards; what a process that was killed left goes first."""
+    place = _in_memory()
+    for left in Path(place or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        number = left.name.removeprefix(_PREFIX).split("-")[0]
+        if number.isdigit() and not _runs(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=place) as folder:
+        yield folder
+
+
+def _runs(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _in_memory() -> str | None:
     """Where words may lie for an hour without being written to a disk, if there is such a place."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, for nobody else to read
     if memory.is_dir() and os.access(memory, os.W_OK):
-        return str(memory)
-    err.print("There is no memory file system: your messages lie on this disk while it trains, in "
-              "a folder that only you may read.", style="yellow")  # fmt: skip
+        if shutil.disk_usage(memory).free >= _NEEDED_BYTES:
+            return str(memory)
+        why = f"{memory} has less than {_NEEDED_BYTES // 2**20} MB free"
+    else:
+        why = "There is no memory file system"
+    err.print(f"{why}: your messages lie on this disk while it trains, in a folder that only you "
+              "may read.", style="yellow")  # fmt: skip
     return None
 
 
@@ -225,24 +282,33 @@ def _accept(made: Path, old: Model, corpus: Path, measured: Sequence[Ruled], int
     held = list(_held(corpus))
     own = [(one.label, (one.text, one.before)) for one in measured]
     worse: list[str] = []
-    for what, sample, strictly in (("held half", held, False), ("your sample", own, True)):
-        before, after = _score(old, sample), _score(new.model, sample)
+    asked = [("held half", held, Label.OPERATIONAL), ("your sample", own, Label.OPERATIONAL)]
+    if any(label is Label.CONCERN for label, _ in held):
+        asked.append(("held half, concern", held, Label.CONCERN))
+    for what, sample, wanted in asked:
+        before, after = _score(old, sample, wanted), _score(new.model, sample, wanted)
         out.print(f"{what}, {len(sample)} messages: old {before}")
         out.print(f"{what}, {len(sample)} messages: new {after}")
-        worse += why_not_better(after, before, what, strictly=strictly)
+        worse += why_not_better(after, before, what, strictly=sample is own)
     if worse:
         err.print("The new model is not taken:\n" + "\n".join(worse), style="red", markup=False)
         raise typer.Exit(1)
-    into.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(made, into)
+    beside = into.with_name(f"{into.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(made, beside)
+    beside.rename(into)
     out.print(f"The new model {new.model.digest[:12]} is better on both. To use it: model: {into}")
 
 
-def _score(model: Model, sample: Sequence[tuple[Label, tuple[str, tuple[str, ...]]]]) -> Score:
+def _score(
+    model: Model, sample: Sequence[tuple[Label, tuple[str, tuple[str, ...]]]], wanted: Label
+) -> Score:
     beliefs = asking(model)([asked for _, asked in sample])
-    sure = [belief.operational if belief else 0.0 for belief in beliefs]
-    least = model.thresholds.operational[_SHARE] if model.thresholds else 1.0
-    return score([(label, one) for (label, _), one in zip(sample, sure, strict=True)], least)
+    name = wanted.value
+    sure = [getattr(belief, name) if belief else 0.0 for belief in beliefs]
+    least = getattr(model.thresholds, name)[_SHARE] if model.thresholds else 1.0
+    found = [(label, one) for (label, _), one in zip(sample, sure, strict=True)]
+    return score(found, least, wanted)
 
 
 def _held(corpus: Path) -> Iterable[tuple[Label, tuple[str, tuple[str, ...]]]]:

@@ -99,10 +99,25 @@ def no_registration(raw: str) -> bool:
     return first in TWO_LETTERS or mixed or " " in raw
 
 
+#: What else stands after the number of a road, a room, a seat or a race, or before one.
+_AFTER_NUMBERS = frozenset({
+    "rtc", "rta", "jab", "fun", "fan", "cap", "bed", "gig", "boy", "net", "bag", "ban", "bat",
+    "bet", "bug", "bun", "cab", "cat", "cup", "cut", "dad", "den", "dog", "dry", "ear", "egg",
+    "end", "eve", "fab", "fee", "few", "fly", "fog", "gap", "gas", "gel", "gem", "gun", "guy",
+    "gym", "ham", "hat", "hay", "hen", "hug", "hut", "key", "lab", "lap", "law", "leg", "map",
+    "mat", "med", "mud", "mug", "nan", "nap", "nhs", "nut", "pad", "pan", "pay", "pea", "pen",
+    "pet", "ran", "rap", "raw", "red", "rep", "rub", "rug", "run", "sad", "sea", "spa", "sum",
+    "tab", "tag", "tap", "tax", "tug", "vat", "vet", "wet", "bbc", "bbq", "dvd", "gdp", "hgv",
+    "led", "pcs", "rpu", "suv", "usb", "wfh", "arv", "cps", "dna", "det", "faq", "hdd", "amg",
+    "bmw", "amp", "app", "err", "max", "pts", "reg", "rev", "set", "ver", "vs", "yds",
+})  # fmt: skip
+_NO_LETTERS = SHORT_WORDS | MONTHS | _AFTER_NUMBERS
+
+
 def vrm_letters(text: str, _: AgeRange) -> bool:
-    """Check that an older registration is none of "A38 for an hour" and "buy 4d"."""
+    """Check that an older registration is none of "A38 for an hour", "M6 RTC" and "buy 4d"."""
     letters = max(re.findall("[a-z]+", text), key=len)
-    return letters not in SHORT_WORDS
+    return letters not in _NO_LETTERS
 
 
 def pnc_id(text: str, _: AgeRange) -> bool:

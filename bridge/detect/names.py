@@ -227,7 +227,10 @@ _TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr"})
 
 def no_plate_end(raw: str) -> bool:
     """Say that "ends the" or "last bit out" is typed, and no end of a registration."""
-    last = re.sub("[^a-z]", "", raw.lower().split()[-1])
+    typed = raw.lower().split()[-1]
+    last = re.sub("[^a-z]", "", typed)
+    if last != typed:  # with figures
+        return last in {"am", "pm", "th", "st", "nd", "rd", "hr", "km", "mb", "gb", "ft", "yr"}
     return last in SHORT_WORDS | MONTHS or last in {
         "with", "this", "off", "day", "bit", "wks", "pm", "am", "row", "six", "mad", "bad",
         "sad", "cup", "jan",

@@ -46,7 +46,8 @@ PLACES: dict[str, Shape] = {
     ),
     # In Wales the kind of street comes first.
     "street_address_welsh": Shape(
-        pattern=rf"\b[0-9]{{1,4}}[a-z]?,? {_WELSH}(?:'r)? (?:(?:y|yr|'r) )?[a-z][a-z'-]{{2,}}\b",
+        pattern=rf"\b[0-9]{{1,4}}[a-z]?,? {_WELSH}(?:'r)?[ -](?:(?:y|yr|'r)[ -])?"
+        r"[a-z][a-z'-]{2,}\b",
         check=ids.street,
     ),
     # Suffixes that are also plain words: for use with case: capital.

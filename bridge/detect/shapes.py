@@ -34,7 +34,8 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
         ordinary=ids.no_registration,
     ),
     "vrm_current_apart": Shape(
-        pattern=r"\b[a-hj-y]{2}[ -][0-9]{2}[ -][a-hj-z]{3}\b",
+        pattern=r"\b[a-hj-y]{2}[ -][0-9]{2}[ -][a-hj-z]{3}\b"
+        r"|\b[a-hj-y] [a-hj-y] [0-9] ?[0-9] [a-hj-z] [a-hj-z] [a-hj-z]\b",
         check=ids.vrm_current,
         ordinary=ids.no_registration,
     ),
@@ -67,7 +68,9 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
         pattern=r"\b(?:(?:ends?|ending|ended|finishe[sd]|finishing) (?:in|with)|last (?:three|3|"
         r"bit|half|part|letters)"
         r"(?: letters)?(?: (?:in|is|are|was|with|on it))?)[ :]{1,2}(?:[a-hj-z]{3}|"
-        r"[a-z] [a-z] [a-z])\b",
+        r"[a-z] [a-z] [a-z])\b"
+        r"|\b(?:ends?|ending|starts?|starting|begins?|partial)(?: in| with)? "
+        r"(?:[0-9][a-hj-z]{2}|[a-hj-y]{2}[0-9]{2})\b",
         ordinary=names.no_plate_end,
     ),
     "vrm_ending_named": Shape(

@@ -21,7 +21,7 @@ from bridge.detect.engine import Engine
 from bridge.detect.rules import Channel, Marking, Mode, Rule, Sighting
 from bridge.model import JUDGED, Action, Kind, Message, Ms, Queue, Rid, RoomClass, Verdict
 from bridge.policy.bounds import Bounds
-from bridge.policy.decide import Hint, Limits, decide
+from bridge.policy.decide import DISTRESS, Hint, Limits, decide
 from bridge.policy.keeping import Keeping
 from bridge.policy.meaning import (
     Believed,
@@ -57,6 +57,8 @@ class ClassPolicy:
     redirect: int
     #: Scores from which professional standards are asked to look.
     review: int
+    #: From here on they are told that it should not wait.
+    escalate: int
     #: The name of the retention class of what is said there.
     retention: str
     #: How long messages stand in the room, and how long records are kept.
@@ -266,6 +268,7 @@ class Policy:
                 nudge=here.nudge,
                 redirect=here.redirect,
                 review=here.review if self.conduct.enabled else None,
+                escalate=here.escalate,
                 ceiling=Marking.of(ceiling) if ceiling else here.ceiling,
             )
         return known
@@ -309,6 +312,12 @@ class Policy:
             reduced=reduced,
             model=model,
         )
+
+    @property
+    def left_alone(self) -> frozenset[str]:
+        """The rules that see somebody in distress: what they decided, no reaction changes."""
+        support = (rule for rule in self.rules if rule.channel is Channel.SUPPORT)
+        return frozenset({DISTRESS, *(rule.id for rule in support if rule.mode in _ACTING)})
 
     def sees_distress(self, verdict: Verdict) -> bool:
         """Say whether somebody in distress is to be offered support."""

@@ -20,6 +20,8 @@ CLASSES_FILE = "classes.yaml"
 #: The retention class of the bot's own records.
 SYSTEM = "system"
 #: What becomes of the thread of a moved message.
+#: From this score professional standards are told not to let it wait, where a class does not say.
+_ESCALATE = 80
 _THREADS = ("keep", "remove")
 #: What becomes of a message when the bot does not answer the gate.
 _UNANSWERED = ("pass", "refuse")
@@ -128,7 +130,7 @@ def _class(
     limits = ("nudge", "redirect", "review", "looks_for") if judged else ()
     got = node.mapping(
         required=("retention", "visible_days", "readers", *limits),
-        optional=("ceiling", "threads", "gate", "card"),
+        optional=("ceiling", "threads", "gate", "card", *(("escalate",) if judged else ())),
     )
     gate_ms, gate_refuses = _gate(got.get("gate"))
     kept_as = got["retention"].choice(retention)
@@ -141,6 +143,11 @@ def _class(
         (got[name].integer(least=1, most=100) if judged else 100)
         for name in ("nudge", "redirect", "review")
     )
+    escalate = max(review, _ESCALATE)
+    if "escalate" in got:
+        escalate = got["escalate"].integer(least=1, most=100)
+        if review > escalate:
+            got["escalate"].fail("what should not wait would not be looked at")
     if nudge > redirect:
         got["nudge"].fail("a message would be moved before its sender is nudged")
     looks_for = got["looks_for"].texts() if judged else ()
@@ -148,6 +155,7 @@ def _class(
         nudge=nudge,
         redirect=redirect,
         review=review,
+        escalate=escalate,
         retention=kept_as,
         visible_days=visible,
         kept_days=retention[kept_as],

@@ -62,7 +62,7 @@ def _rules(now: Policy, draft: Policy) -> Iterator[Changed]:
 def _classes(now: Policy, draft: Policy) -> Iterator[Changed]:
     for cls, old in now.classes.items():
         new = draft.classes[cls]
-        for what in ("nudge", "redirect", "review", "visible_days", "kept_days"):
+        for what in ("nudge", "redirect", "review", "escalate", "visible_days", "kept_days"):
             one, other = getattr(old, what), getattr(new, what)
             if one != other:
                 yield Changed(f"{cls} rooms", what.replace("_", " "), str(one), str(other))

@@ -9,7 +9,7 @@ join as independent chances would (noisy or): 100 * (1 - product of (1 - confide
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.detect.rules import Channel, Marking, Mode, Sighting
 from bridge.model import Action, Finding, Ms, Queue, Rid, Verdict
@@ -48,6 +48,8 @@ class Limits:
     redirect: int
     #: None where the professional-standards rules are off.
     review: int | None
+    #: From here on they should not let it wait.
+    escalate: int = 100
     ceiling: Marking
 
 
@@ -57,6 +59,10 @@ def noisy_or(scores: Iterable[int]) -> int:
     for score in scores:
         doubt *= 1 - score / 100
     return min(100, round(100 * (1 - doubt)))
+
+
+#: The name under which somebody in distress is asked about a reference: no reaction moves that.
+DISTRESS = "builtin:distress"
 
 
 def by_family(seen: Iterable[Sighting], channel: Channel) -> dict[str, int]:
@@ -122,7 +128,8 @@ def _referrals(live: Sequence[Sighting], limits: Limits) -> tuple[set[Queue], li
     score = noisy_or(by_family(concern, _CONDUCT).values())
     if score < limits.review:
         return set(), []
-    return {Queue.PROFESSIONAL_STANDARDS}, concern
+    urgent = {Queue.ESCALATED} if score >= limits.escalate else set()
+    return {Queue.PROFESSIONAL_STANDARDS, *urgent}, concern
 
 
 def _distress(
@@ -137,7 +144,8 @@ def _distress(
     kept = [one for one in live if one.rule.channel is not _CONDUCT]
     if hard >= limits.nudge:
         deciding = [one for one in kept if one.rule.family in HARD]
-        return _verdict(Action.NUDGE, deciding, kept, hard, revision, set())
+        asked = _verdict(Action.NUDGE, deciding, kept, hard, revision, set())
+        return replace(asked, rule=DISTRESS)
     return _verdict(Action.ALLOW, distress, kept, 0, revision, set())
 
 

@@ -18,6 +18,8 @@ FEWEST = 50
 FEWEST_OF_A_LABEL = 10
 #: So much more of what is social may be flagged than by the old model, as a share.
 _SLACK = 0.005
+#: So much less of what is operational may be found: thresholds that find nothing flag nothing.
+_LOST = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +71,9 @@ def too_few(measured: Sequence[Ruled]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How well a model tells operational messages from social ones."""
+    """How well a model tells messages of one label, operational or of concern, from social ones."""
 
-    #: Of an operational and a social message drawn by chance, how often the first is the surer.
+    #: Of such a message and a social one drawn by chance, how often the first is the surer.
     order: float
     #: Shares that are flagged at the model's own threshold.
     recall: float
@@ -80,14 +82,16 @@ class Score:
     def __str__(self) -> str:
         """For people."""
         return (
-            f"order {self.order:.3f}, operational flagged {100 * self.recall:.1f} %, social "
-            f"flagged {100 * self.flagged:.1f} %"
+            f"order {self.order:.3f}, found {100 * self.recall:.1f} %, social flagged "
+            f"{100 * self.flagged:.1f} %"
         )
 
 
-def score(found: Sequence[tuple[Label, float]], threshold: float) -> Score:
-    """Hold beliefs against labels; each label has to be there. Concern is left out."""
-    jobs = sorted(sure for label, sure in found if label is Label.OPERATIONAL)
+def score(
+    found: Sequence[tuple[Label, float]], threshold: float, wanted: Label = Label.OPERATIONAL
+) -> Score:
+    """Hold beliefs against labels: *wanted* against social; each of the two has to be there."""
+    jobs = sorted(sure for label, sure in found if label is wanted)
     talk = sorted(sure for label, sure in found if label is Label.SOCIAL)
     return Score(
         order=_order(jobs, talk),
@@ -118,5 +122,10 @@ def why_not_better(new: Score, old: Score, what: str, *, strictly: bool) -> list
         worse.append(
             f"{what}: it flags more of what is social ({100 * new.flagged:.1f} %, "
             f"{100 * old.flagged:.1f} %)"
+        )
+    if new.recall < old.recall - _LOST:
+        worse.append(
+            f"{what}: it finds less of what it should ({100 * new.recall:.1f} %, "
+            f"{100 * old.recall:.1f} %)"
         )
     return worse

@@ -17,6 +17,9 @@ from bridge.rooms.premises import Fault, Look, Sort
 #: The same thing is put right so often within this time; then the room is locked.
 MOST_TIMES = 3
 WINDOW_MS = 10 * 60_000
+#: The same, where the bot itself had set it otherwise: its policy changed, or it was started with
+#: another. Only a fault of its own comes back without end.
+MOST_OF_ITS_OWN = 12
 #: Or so often within a day: whoever is slower fights, too.
 MOST_A_DAY = 6
 DAY_MS = 86_400_000
@@ -102,7 +105,8 @@ class Guard:
         times[:] = [at for at in times if 0 <= now - at < DAY_MS]
         lately = sum(now - at < WINDOW_MS for at in times)
         slow = len(times) >= MOST_A_DAY and _by_somebody(fault, self.bot)
-        if lately >= MOST_TIMES or slow:
+        own = fault.by is not None and not _by_somebody(fault, self.bot)
+        if lately >= (MOST_OF_ITS_OWN if own else MOST_TIMES) or slow:
             return self._told(fault, lock=not locked)
         times.append(now)
         return Doing.MEND

@@ -14,7 +14,7 @@ from bridge.model import Queue
 #: Later than any record.
 END = 2**53
 #: Queues of referrals that only some may know of.
-MARKED = frozenset({Queue.PROFESSIONAL_STANDARDS.value})
+MARKED = frozenset({Queue.PROFESSIONAL_STANDARDS.value, Queue.ESCALATED.value})
 #: The number of a record in the index: its log's, then its own.
 LOG_BITS = 40
 _SEQ = (1 << LOG_BITS) - 1

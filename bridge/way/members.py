@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from bridge.model import Action, EventId, Kind, Message, Queue, Room, Verdict
-from bridge.policy import plain_reaction
+from bridge.policy import Policy, plain_reaction
 from bridge.policy.meaning import OPERATIONAL
 from bridge.ports import Known
 
@@ -59,20 +59,22 @@ def target(event: EventId, known: Known) -> Message:
     return Message(**said, sent_at=known.sent_at, kind=Kind.TEXT, type="m.room.message")
 
 
-def judge(
-    reaction: Message, room: Room, known: Known, revision: str, *, model_moves: bool = False
-) -> Verdict | None:
+def judge(reaction: Message, room: Room, known: Known, policy: Policy) -> Verdict | None:
     """Judge the message that *reaction* marks; None where there is nothing to do.
 
-    *known* is what is on record about it. *model_moves*: a member's word is enough beside that of
-    a model that has nudged its sender.
+    *known* is what is on record about it. Where the policy's model may move messages, a member's
+    word is enough beside that of a model that has nudged its sender. Of somebody in distress
+    nothing is moved or referred, whoever marks it.
     """
+    revision = policy.revision
     action = known.action or Action.ALLOW
     if known.room != reaction.room or action >= Action.REDIRECT:
         return None
     if known.action is None and not known.unreadable:
         return None  # no message: nobody judged it
-    if model_moves and action is Action.NUDGE and known.rule == OPERATIONAL:
+    if known.rule in policy.left_alone:
+        return None
+    if policy.model_moves and action is Action.NUDGE and known.rule == OPERATIONAL:
         return Verdict(
             action=Action.REDIRECT,
             rule=AGREES,

@@ -6,7 +6,7 @@ carried out later (`bridge.acting.settle`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -86,7 +86,7 @@ class Owing:
                 owes += self.ask(message, room, Queue.MARKINGS, reason)
             case _:
                 pass
-        for queue in sorted(verdict.referrals):
+        for queue in _asked(verdict.referrals):
             owes += self.ask(message, room, queue, reason)
         if distress and self._may_support(message):
             owes.append(tell(message, Moment.SUPPORT, reason))
@@ -146,7 +146,7 @@ class Owing:
             marked = verdict.action is Action.QUARANTINE
             queue = Queue.MARKINGS if marked else Queue.ERRORS
             owes += self.ask(message, room, queue, reason)
-        for queue in sorted(verdict.referrals):
+        for queue in _asked(verdict.referrals):
             owes += self.ask(message, room, queue, reason)
         return tuple(owes)
 
@@ -236,3 +236,9 @@ def _entitled(room: Room, user: UserId) -> bool:
 def public(room: Room) -> str:
     """The reason that everyone in the room may read under a redaction."""
     return f"Moved to {room.secure_name}" if room.secure else "Removed by Blue Lamp"
+
+
+def _asked(queues: Collection[Queue]) -> list[Queue]:
+    """Give the queues in whose name people are asked: once about what should not wait."""
+    urgent = Queue.ESCALATED in queues
+    return sorted(q for q in queues if not (urgent and q is Queue.PROFESSIONAL_STANDARDS))

@@ -310,10 +310,7 @@ class Pipeline:
             event, known = known.replaces, recall.known.get(known.replaces)
         if known is None or known.sender == self.transport.user:
             return []
-        policy = self.policy()
-        verdict = members.judge(
-            reaction, room, known, policy.revision, model_moves=policy.model_moves
-        )
+        verdict = members.judge(reaction, room, known, self.policy())
         if verdict is None:
             return []
         message = members.target(event, known)

@@ -47,7 +47,9 @@ def holding(directory: Path, words: str) -> set[str]:
         found = set()
         names = [n for (n,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         for name in names:
-            for row in db.execute(f'SELECT * FROM "{name}"'):
+            # What the server makes for a while and drops may be gone before we look into it.
+            passing = name.startswith("_temp_")
+            for row in () if passing else db.execute(f'SELECT * FROM "{name}"'):
                 if any(words in _text(value) for value in row):
                     found.add(name)
                     break

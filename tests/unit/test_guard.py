@@ -20,6 +20,7 @@ from bridge.rooms.belonging import leavers, too_many
 from bridge.rooms.guard import (
     DAY_MS,
     MOST_A_DAY,
+    MOST_OF_ITS_OWN,
     MOST_TIMES,
     WINDOW_MS,
     Doing,
@@ -98,6 +99,14 @@ def test_what_another_register_changes_is_no_fight() -> None:
         doings(guard, look(fault()))
     guard.begin()
     assert doings(guard, look(fault())) == [Doing.MEND]
+
+
+def test_policies_that_change_in_quick_succession_do_not_have_the_bot_lock_a_room() -> None:
+    guard, ours = Guard(bot=BOT), replace(fault(Sort.SETTING), by=BOT)
+    assert [doings(guard, look(ours), n)[0] for n in range(MOST_OF_ITS_OWN)] == [
+        Doing.MEND
+    ] * MOST_OF_ITS_OWN
+    assert doings(guard, look(ours), MOST_OF_ITS_OWN) == [Doing.LOCK], "that has no end"
 
 
 def test_a_fight_and_its_calls_are_known_after_a_restart() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bridge.cli.learn import _ended_as_by_hand, _for_words
 from bridge.cli.main import main
 from bridge.config import load_config
 from bridge.demo.force import Force, found
@@ -17,7 +21,7 @@ from bridge.facts import Adjudicated, Decided, Decision, Fact, Seen
 from bridge.ledger.record import new_rid
 from bridge.model import Action, Ms, Rid, RoomClass, UserId, Verdict
 from bridge.policy.corpus import Label
-from bridge.policy.learning import Ruled, halves
+from bridge.policy.learning import Ruled, Score, halves, why_not_better
 from bridge.policy.meaning import OPERATIONAL
 from bridge.records.consult import consultations
 from bridge.running import app
@@ -203,6 +207,49 @@ def test_a_model_that_is_worse_on_the_held_half_is_not_taken(school: School) -> 
     assert code == 1
     assert "held half: it tells the two apart no better" in said
     assert not school.into.exists()
+
+
+def test_a_model_that_finds_nothing_is_not_taken_for_flagging_nothing() -> None:
+    old = Score(order=0.80, recall=0.6, flagged=0.02)
+    deaf = Score(order=0.85, recall=0.0, flagged=0.0)
+    (said,) = why_not_better(deaf, old, "held half", strictly=False)
+    assert said == "held half: it finds less of what it should (0.0 %, 60.0 %)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_order_to_end_leaves_no_words_behind(number: signal.Signals) -> None:
+    places: list[Path] = []
+
+    def trains() -> None:
+        with _ended_as_by_hand(), _for_words() as folder:
+            places.append(Path(folder))
+            (places[0] / "words").write_text("i left the cell", "utf-8")
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+
+    with pytest.raises(SystemExit):
+        trains()
+    assert not places[0].exists()
+
+
+def test_what_a_killed_process_left_goes_before_the_next() -> None:
+    with _for_words() as folder:
+        left = Path(folder).with_name("bluelamp-learn-4194304-left")
+        left.mkdir()
+        (left / "words").write_text("i left the cell", "utf-8")
+        with _for_words() as other:
+            assert Path(folder).exists(), "another that runs"
+            assert other != folder
+        assert not left.exists()
+
+
+def test_a_place_where_nothing_can_be_put_is_said_before_anything_is_opened(school: School) -> None:
+    (school.folder / "file").write_text("x", "utf-8")
+    school.into = school.folder / "file" / "models" / "new"
+    code, said = school.learns(school.trainer())
+    assert code == 3
+    assert "nothing can be put there" in said
+    assert not consultations(load_config(school.force.config)).exists()
 
 
 def test_too_few_findings_train_nothing(school: School) -> None:

@@ -19,6 +19,7 @@ GWEN, BEN = UserId("@gwen:force.example"), UserId("@ben:force.example")
 #: Nothing in it is for a rule: only people know that it is about work.
 VAGUE = "he is kicking off again, same place"
 WEAK = "MG11 is done"
+PLATE = "LK19 ZXP"
 DISTRESS = "can't stop thinking about that baby. haven't slept since"
 
 
@@ -223,6 +224,15 @@ async def test_distress_about_a_job_is_never_moved_or_referred() -> None:
     world = town()
     await world.hear_and_settle(say("$a", f"obs still on, custody. {DISTRESS}"))
     assert [s for s in world.sent if s.removed or s.room in {SECURE, REVIEW}] == []
+
+
+@pytest.mark.parametrize("words", [DISTRESS, f"I feel suicidal after that job, {PLATE}"])
+async def test_no_mark_moves_or_refers_what_somebody_in_distress_said(words: str) -> None:
+    world = town()
+    await world.hear_and_settle(say("$a", words))
+    await world.hear_and_settle(react("$r", "$a", BEN), react("$s", "$a", GWEN))
+    assert [s for s in world.sent if s.removed or s.room in {SECURE, REVIEW}] == []
+    assert all("referrals" not in header for kind, header in kinds(world) if kind == "verdict")
 
 
 async def test_a_force_that_names_nobody_offers_nothing() -> None:

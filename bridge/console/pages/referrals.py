@@ -24,12 +24,14 @@ from bridge.records.conversation import Item
 from bridge.records.figures import MOST, Matter, is_cut, matters
 from bridge.records.followed import Followed, final, follow
 from bridge.store.directions import Direction
-from bridge.store.entries import END, Entry, Filter
+from bridge.store.entries import END, MARKED, Entry, Filter
 from bridge.store.journal import Category
 from bridge.verify.headers import Kind
 
 #: Queues that reviewers look after.
-REVIEWED = tuple(queue.value for queue in Queue if queue.value != CONDUCT)
+REVIEWED = tuple(queue.value for queue in Queue if queue.value not in MARKED)
+#: Marks a matter that professional standards should not let wait.
+URGENT = Queue.ESCALATED.value
 OUT_OF_REACH = (
     "Nothing was recorded: decisions that are made here do not reach the bot. None runs on this "
     "machine, and what was decided a day ago was never carried out. Decide in the review room."
@@ -107,6 +109,7 @@ async def _list(at: Here, queues: frozenset[str], template: str, **more: object)
     )  # fmt: skip
     values = {
         "lines": lines, "open": sight is not None, "sheet": sheet, "most": MOST, "per": PER_PAGE,
+        "urgent": URGENT,
         "recent": [(rid, one.direction, one) for rid, one in made][:_RECENT],
         "late": [(rid, one.direction) for rid, one in made if one.is_late(now)],
         "bot_here": deciding.is_bot_here(at), **more,

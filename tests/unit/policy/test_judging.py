@@ -172,6 +172,19 @@ def test_professional_standards_are_off_unless_switched_on() -> None:
     assert verdict.action is Action.ALLOW
 
 
+def test_what_is_surely_of_concern_should_not_wait() -> None:
+    strict, concern = shipped().with_conduct(), message("looked my ex up on niche lol")
+
+    def asked(escalate: int) -> frozenset[Queue]:
+        here = dataclasses.replace(strict.classes[SOCIAL], escalate=escalate)
+        policy = dataclasses.replace(strict, classes={**strict.classes, SOCIAL: here})
+        return policy.judge(concern, SOCIAL).referrals
+
+    score = shipped().with_conduct().judge(concern, SOCIAL).findings[0].confidence
+    assert asked(score) == {Queue.PROFESSIONAL_STANDARDS, Queue.ESCALATED}
+    assert asked(score + 1) == {Queue.PROFESSIONAL_STANDARDS}
+
+
 def test_counter_speech_is_not_referred() -> None:
     body = "victim was called a paki and we have recorded it as a hate crime"
     verdict = shipped().with_conduct().judge(message(body), SOCIAL)
