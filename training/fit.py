@@ -29,7 +29,7 @@ class Recipe:
 
     most_pieces: int = 96
     vocabulary: int = 10_000
-    epochs: int = 4
+    epochs: int = 6
     batch: int = 32
     rate: float = 8e-5
     rate_heads: float = 1e-3

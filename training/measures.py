@@ -52,9 +52,14 @@ def platt(logits: np.ndarray, wishes: np.ndarray, rounds: int = 100) -> Platt:
         slope = x.T @ (p - y) + 1e-3 * line
         curve = (x * (p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(2)
         step = np.linalg.solve(curve, slope)
-        line -= step
+        # Far from the end Newton's step can lead away from it.
+        line -= step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-9:
             break
+    else:
+        raise ValueError("no line makes these logits probabilities: was anything learned?")
+    if line[0] <= 0:
+        raise ValueError("the surer it is the seldomer it is right: nothing was learned")
     return Platt(float(line[0]), float(line[1]))
 
 

@@ -81,14 +81,14 @@ def write_examples(folder: Path, some: Sequence[Example], vectors: np.ndarray) -
     np.save(folder / "examples.npy", np.round(vectors * 127).astype(np.int8))
 
 
-def write_manifest(folder: Path, told: Mapping[str, Any]) -> None:
+def write_manifest(folder: Path, name: str, told: Mapping[str, Any]) -> None:
     """Write model.json over everything else that is in *folder*."""
     files = {
         path.name: sha256(path)
         for path in sorted(folder.iterdir())
         if path.is_file() and path.name != "model.json"
     }
-    whole = {"format": FORMAT, "name": NAME, "files": files, **told}
+    whole = {"format": FORMAT, "name": name, "files": files, **told}
     text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     (folder / "model.json").write_text(text, encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.iterdir())

@@ -4,10 +4,10 @@ Never drops a letter, figure or sign of ASCII, alone or inside a word: any plain
 encoding.
 
 Kept, in this order, until the count is reached: the special pieces; every single ASCII character,
-at the start of a word and inside; every piece that the train half needs twice or more; then the pieces of
-plain letters in the order of the base model's own list, which goes from frequent to rare in a very
-large body of English. So words that our writers never used are known as well, if they are common. A
-word whose piece was dropped is read in smaller pieces, as rare words always are.
+at the start of a word and inside; every piece that the train half needs twice or more; then the
+pieces of plain letters in the order of the base model's own list, which goes from frequent to rare
+in a very large body of English. So words that our writers never used are known as well, if they are
+common. A word whose piece was dropped is read in smaller pieces, as rare words always are.
 """
 
 from __future__ import annotations

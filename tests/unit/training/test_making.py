@@ -12,7 +12,8 @@ from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
 
 from bridge.policy.corpus import Label
-from training.data import Example
+from training.card import card
+from training.data import Example, folds
 from training.judging import NAMED, above, at_limits, limits_of
 from training.measures import Platt, platt, recall_at, reliability, share_of, threshold
 from training.publish import diverse, replace, sha256, showable, write_examples, write_manifest
@@ -73,6 +74,34 @@ def test_recall_counts_what_is_above_all_but_a_share_of_the_others() -> None:
     negatives, positives = np.linspace(0, 1, 100), np.array([0.2, 0.97, 0.995, 2.0])
     assert recall_at(positives, negatives, 0.0) == 0.25
     assert recall_at(positives, negatives, 0.05) == 0.75
+
+
+def test_a_force_is_never_left_out_to_find_thresholds_by_what_it_found_wrong() -> None:
+    hands_of = ["a", "b", "c", "force", "a"]
+    some = [example(at, Label.SOCIAL, voice=f"{hand}-x") for at, hand in enumerate(hands_of)]
+    hands = [{some[at].hand for at in out} for _, out in folds(some, by="hand", count=3)]
+    assert set().union(*hands) == {"a", "b", "c"}
+    alone = [one for one in some if one.hand != "force"]
+    assert hands == [{alone[at].hand for at in out} for _, out in folds(alone, by="hand", count=3)]
+    assert all(3 in inside for inside, _ in folds(some, by="hand", count=3))
+
+
+def test_what_taught_nothing_has_no_calibration() -> None:
+    chance = np.random.default_rng(2)
+    logits = chance.normal(size=2_000)
+    with pytest.raises(ValueError, match="seldomer it is right"):
+        platt(logits, (chance.random(2_000) > Platt(1.0, 0.0)(logits)).astype(float))
+    with pytest.raises(ValueError, match="was anything learned"):
+        platt(logits, (logits > 0).astype(float), rounds=5)
+
+
+def test_the_card_of_a_forces_own_model_says_whose_words_it_learned() -> None:
+    told = dict.fromkeys(
+        ("name", "learned", "ordinary", "voices", "hands", "words", "most_pieces", "seed", "held",
+         "hard", "most_characters", "corpus"), 1
+    )  # fmt: skip
+    assert "7 real messages of one force" in card({**told, "rows": [], "own": 7})
+    assert "no real message" in card({**told, "rows": [], "own": 0})
 
 
 def test_calibration_finds_the_line_that_made_the_labels() -> None:
@@ -138,7 +167,7 @@ def test_the_manifest_names_every_file_and_is_refused_where_they_are_too_large(
     tmp_path: Path,
 ) -> None:
     write_examples(tmp_path, [example(1, Label.SOCIAL)], np.ones((1, 4)) / 2)
-    write_manifest(tmp_path, {"seed": 1})
+    write_manifest(tmp_path, "tiny", {"seed": 1})
     told = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
     assert told["seed"] == 1
     assert told["files"] == {
@@ -146,7 +175,7 @@ def test_the_manifest_names_every_file_and_is_refused_where_they_are_too_large(
     }
     (tmp_path / "large").write_bytes(bytes(16_000_000))
     with pytest.raises(ValueError, match="more than"):
-        write_manifest(tmp_path, {"seed": 1})
+        write_manifest(tmp_path, "tiny", {"seed": 1})
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
