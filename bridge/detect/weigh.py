@@ -15,7 +15,7 @@ from bridge.detect.rules import Case, Ladder, Lexicon, Near, Rule
 
 #: How many places of one expression are looked at in one text: some of them may be harmless ones
 #: that were put before another.
-MOST_PLACES = 200
+MOST_PLACES = 100
 #: How far around a place we look for small letters, in characters.
 _AROUND = 40
 _MOST_KNOWN = 20_000
