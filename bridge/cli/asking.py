@@ -54,7 +54,12 @@ async def _ask(config: Config, order: control.Order) -> control.Answer:
         await store.close()
     if not answer.text:
         return answer
-    if order.do == "policy":
+    if order.do == "policy" and drafts.is_draft(config):
+        text = (
+            "The bot is not running, and would not start: no policy is active yet. Two policy "
+            f"officers have to approve the draft ('bluelamp policy activate'):\n{answer.text}"
+        )
+    elif order.do == "policy":
         text = f"The bot is not running; it would start with:\n{answer.text}"
     else:
         text = f"The bot is not running; for when it does: {answer.text}"

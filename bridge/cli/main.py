@@ -55,7 +55,7 @@ from bridge.model import JUDGED, Ms, RoomClass
 from bridge.officers.bench import outsiders
 from bridge.policy import Policy
 from bridge.register import People, Register
-from bridge.running import app, control
+from bridge.running import app, control, drafts
 from bridge.running.coverage import Coverage
 from bridge.secret import read_secret
 from bridge.store.reader import SqliteReader
@@ -153,6 +153,11 @@ def check(context: typer.Context, config: ConfigOption = None) -> None:
     out.print(
         f"{loaded.policies}: good; {len(policies.rules)} rules, revision {policies.revision[:12]}"
     )
+    if drafts.is_draft(loaded):
+        doubts.append(
+            f"{loaded.policies}: not active yet, so that the bot does not start: two policy "
+            f"officers have to say 'bluelamp policy activate {policies.revision[:12]}'"
+        )
     register, people, lock = load_register(loaded, strict=True)
     out.print(f"{loaded.people}: good; {len(people.persons)} people")
     doubts += _above_their_class(register, policies)

@@ -21,7 +21,7 @@ from bridge.model import JUDGED, Action, RoomClass
 from bridge.policy import Policy
 from bridge.policy.corpus import Label, read_corpus
 from bridge.policy.explain import Explanation, explain
-from bridge.policy.gate import gate
+from bridge.policy.gate import check_gate, gate
 from bridge.policy.measure import Measurement, compare, measure, wilson
 from bridge.running.drafts import find_policies
 from bridge.understand.model import Asked
@@ -176,6 +176,8 @@ def measure_policy(
     ] = False,
 ) -> None:
     """Measure the policy on labelled messages, each judged by itself as in a social room."""
+    if bounds is not None:
+        check_gate(bounds)
     choice = chosen(context, config, model)
     policy = choice.beside(_load(context, config, policies))
     labelled = [

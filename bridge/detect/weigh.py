@@ -13,8 +13,9 @@ from bridge.detect.fold import Folded
 from bridge.detect.phrases import CANARY, spans, together
 from bridge.detect.rules import Case, Ladder, Lexicon, Near, Rule
 
-#: How many places of one expression count in one text; a message needs no more to be moved.
-MOST_PLACES = 40
+#: How many places of one expression are looked at in one text: some of them may be harmless ones
+#: that were put before another.
+MOST_PLACES = 100
 #: How far around a place we look for small letters, in characters.
 _AROUND = 40
 _MOST_KNOWN = 20_000

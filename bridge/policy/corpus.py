@@ -61,7 +61,8 @@ def read_corpus(text: str, source: str) -> tuple[Labelled, ...]:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     # Not splitlines(): a message may hold a line separator that JSON leaves as it is.
-    for number, line in enumerate(text.split("\n"), start=1):
+    # Some editors begin a file with a mark of the order of its bytes.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         if line.strip():
             yield number, line
 

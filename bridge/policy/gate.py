@@ -43,6 +43,15 @@ def gate(measurement: Measurement, expression: str) -> tuple[Bound, ...]:
     return tuple(_bound(part, figures) for part in re.split(r"\band\b", expression))
 
 
+def check_gate(expression: str) -> None:
+    """Read *expression* before anything is measured.
+
+    Raises:
+        UsageError: as `gate`.
+    """
+    gate(Measurement(revision="", judged=(), seconds=0.0), expression)
+
+
 def _bound(text: str, figures: dict[str, float]) -> Bound:
     read = _BOUND.fullmatch(text)
     if read is None:

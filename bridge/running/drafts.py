@@ -49,13 +49,18 @@ def deciding(config: Config) -> Policy:
     return load_policies(config.policies) if revision is None else load_copy(config, revision)
 
 
+def is_draft(config: Config) -> bool:
+    """Say whether two people are asked and have not made any policy active yet."""
+    return config.two_people and approved(config) is None
+
+
 def must_be_approved(config: Config) -> None:
     """Refuse to run under a draft.
 
     Raises:
         ConfigError: two people are asked, and have not approved anything.
     """
-    if config.two_people and approved(config) is None:
+    if is_draft(config):
         raise ConfigError(
             str(config.policies), None,
             "no policy is active yet: two policy officers have to approve this draft with "

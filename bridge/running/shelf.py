@@ -46,6 +46,8 @@ def read_files(folder: Path) -> dict[str, bytes]:
         raise ConfigError(str(folder), None, f"a policy file cannot be read: {exc}") from None
     if not files:
         raise ConfigError(str(folder), None, "there are no policy files (*.yaml) in this folder")
+    for other in sorted(folder.rglob("*.yml")):
+        raise ConfigError(str(other), None, "policy files end in .yaml: it would not be read")
     return files
 
 

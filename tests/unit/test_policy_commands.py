@@ -212,6 +212,27 @@ def test_a_copy_that_was_tampered_with_does_not_decide(two_people: Office) -> No
         drafts.deciding(config)
 
 
+def test_a_draft_that_nobody_approved_is_not_called_active(two_people: Office) -> None:
+    _, said = two_people.types("status")
+    assert "would not start: no policy is active yet" in said
+    main(["-c", str(two_people.force.config), "check"])
+    assert "not active yet, so that the bot does not start" in " ".join(
+        two_people.capsys.readouterr().err.split()
+    )
+    for by in ("Anna Kelly", "Carl Ode"):
+        assert two_people.types("activate", two_people.digest(), "--by", by)[0] == 0
+    _, said = two_people.types("status")
+    assert "it would start with" in said
+
+
+def test_a_policy_file_under_a_name_that_is_not_read_is_refused(office: Office) -> None:
+    pack = office.force.folder / "policies" / "packs" / "ourforce.yml"
+    pack.write_text(EXTRA, "utf-8")
+    code, said = office.types("status")
+    assert code == 3
+    assert "policy files end in .yaml" in " ".join(said.split())
+
+
 def test_the_configuration_says_who_activates(tmp_path: Path, office: Office) -> None:
     plain = office.force.config.read_text("utf-8")
     assert not load_config(office.force.config).two_people

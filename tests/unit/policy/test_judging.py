@@ -212,6 +212,12 @@ def test_only_an_allowed_message_with_a_score_leaves_a_hint() -> None:
     assert record_hint(rid, judge("AB12 CDE left the address"), Ms(5)) is None
 
 
+@pytest.mark.parametrize("harmless", ["my car AB12CDE. ", "my mobile 07700 900123. "])
+def test_harmless_places_do_not_hide_another_after_them(harmless: str) -> None:
+    found = judge(harmless * 60 + "nothing else here at all " * 4 + "Run LK19 ZXP, suspect's in it")
+    assert found.action is Action.REDIRECT
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.text(st.characters(codec=None, exclude_categories=())),

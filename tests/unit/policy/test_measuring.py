@@ -15,7 +15,7 @@ from bridge.errors import ConfigError, UsageError
 from bridge.model import Action, RoomClass
 from bridge.policy.corpus import Label, Labelled, read_corpus
 from bridge.policy.explain import explain
-from bridge.policy.gate import gate
+from bridge.policy.gate import check_gate, gate
 from bridge.policy.load import load
 from bridge.policy.measure import Judged, Measurement, as_message, compare, measure, wilson
 
@@ -103,6 +103,17 @@ def test_a_gate_is_met_if_all_its_bounds_hold() -> None:
 def test_what_is_no_gate_is_refused(expression: str) -> None:
     with pytest.raises(UsageError):
         gate(SMALL, expression)
+    with pytest.raises(UsageError):
+        check_gate(expression)
+
+
+def test_a_gate_can_be_read_before_anything_is_measured() -> None:
+    check_gate("operational.nudge_recall>=0.5 and social.nudge_per_1000<=5")
+
+
+def test_a_corpus_may_begin_with_a_mark_of_the_order_of_its_bytes() -> None:
+    (one,) = read_corpus('\ufeff{"id": "1", "text": "x", "label": "social"}\n', "corpus")
+    assert one.text == "x"
 
 
 def test_nothing_meets_a_gate_by_being_empty() -> None:
