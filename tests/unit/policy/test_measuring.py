@@ -250,8 +250,8 @@ def test_officers_whose_spelling_was_new_meet_their_gate(name: str, bounds: str)
 
 
 #: Twenty-five more invented officers, by one who had read the rules. unseen.jsonl is thirteen of
-#: them: frozen before anything was mended, measured before and after, never looked at in between,
-#: and not to be. Of its 148 with an identifier the rules alone nudged 97 and moved 80 before, 106
+#: them: frozen before anything was mended, measured before and after, not looked at in between
+#: (but since). Of its 148 with an identifier the rules alone nudged 97 and moved 80 before, 106
 #: and 82 after, of 205 look-alikes 7 and 3 both times. ward.jsonl is the other twelve, by which
 #: rules/trade.yaml was made: of 124, 70 and 58 before, 104 and 83 after, of 180 look-alikes 1 and
 #: none. The rest of both tells something of a job and names nothing that rules look for.
@@ -329,3 +329,20 @@ def test_the_development_set_stays_within_bounds() -> None:
     found = measure(shipped(), corpus, clock=time.perf_counter)
     bounds = gate(found, "social.redirect_per_1000<=5 and operational.redirect_recall>=0.5")
     assert all(bound.holds for bound in bounds), bounds
+
+
+#: Four sets by writers who had seen nothing of this, half of each operational; docs/accuracy.md
+#: says what was met at the first time, and what was mended since.
+STRANGERS_GATE = (
+    "operational.nudge_recall>=0.58 and operational.redirect_recall>=0.48"
+    " and social.redirect_per_1000<=9 and social.nudge_per_1000<=9"
+)
+
+
+def test_strangers_who_wrote_last_meet_their_gate_by_the_rules_alone() -> None:
+    path = SAMPLE.with_name("strangers.jsonl")
+    corpus = read_corpus(path.read_text(encoding="utf-8"), path.name)
+    assert len(corpus) == 1_200
+    found = measure(shipped(), corpus, clock=time.perf_counter)
+    failed = [bound for bound in gate(found, STRANGERS_GATE) if not bound.holds]
+    assert not failed, (failed, found.false_positives)
