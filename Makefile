@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo    a homeserver, six officers, a supervisor and the bot play a shift"
 	@echo "             (ARGS=\"--once\" ends afterwards, ARGS=\"--dir DIR\" keeps everything in DIR)"
-	@echo "make test    the tests, on a real homeserver (a quarter of an hour on two cores)"
+	@echo "make test    the tests, on a real homeserver (five to fifteen minutes on two cores)"
 	@echo "make console-assets  build the console's styles and scripts (needs npm)"
 	@echo "make browser the console in a real Chromium"
 	@echo "make foreign install the encrypted client of another SDK, for the tests that need it"
