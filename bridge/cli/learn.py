@@ -34,8 +34,9 @@ from bridge.config import load_policies, read_text
 from bridge.detect.rules import Channel
 from bridge.errors import ConfigError, UsageError
 from bridge.facts import Decision
-from bridge.model import JUDGED, Action
+from bridge.model import JUDGED, Action, RoomClass
 from bridge.nodes import parse
+from bridge.policy import Policy
 from bridge.policy.corpus import Label
 from bridge.policy.learning import (
     Ruled,
@@ -49,10 +50,9 @@ from bridge.policy.learning import (
 from bridge.policy.meaning import CONCERN
 from bridge.records.reading import opened
 from bridge.running.trial import message_of
-from bridge.understand.model import Model
 from bridge.understand.talk import Talk, words
 from bridge.verify.headers import Header, Kind
-from bridge.way.understood import asking, choose
+from bridge.way.understood import Chosen, asking, choose
 
 _TOP = Path(bridge.__file__).parent.parent
 #: The voice under which a force's own messages stand beside the corpus.
@@ -152,13 +152,13 @@ def learn(
     old = chosen(context, config, model)
     if old.model is None:
         raise UsageError("There is no language model that a new one could be held against.")
-    rules = load_policies(loaded.policies).rules
+    policy = load_policies(loaded.policies)
     asked = asked_for(loaded, f"from:{since}" + (f" to:{until}" if until else ""), purpose, case)
     safes = open_safes(vault or [], share or [], passphrase_file or [])
     means = with_custodians(loaded, safes, Ground.CUSTODIANS)
     look = record_look(loaded, asked, means)
     err.print(f"This look is recorded as {look}.")
-    conduct = {rule.id for rule in rules if rule.channel is Channel.PROFESSIONAL_STANDARDS}
+    conduct = {rule.id for rule in policy.rules if rule.channel is Channel.PROFESSIONAL_STANDARDS}
     gathering = _Gathering(conduct=frozenset({*conduct, CONCERN}))
     kinds = {Kind.MESSAGE, Kind.LATE, Kind.VERDICT, Kind.DECISION}
     for header, body in opened(
@@ -176,7 +176,7 @@ def learn(
         raise typer.Exit(1)
     with _ended_as_by_hand(), _for_words() as folder:
         made = _train(Path(folder), corpus, trainer, own)
-        _accept(made, old.model, corpus, measured, into)
+        _accept(made, old, policy, corpus, measured, into)
 
 
 def _must_be_there(corpus: Path, trainer: Path, into: Path) -> None:
@@ -201,7 +201,10 @@ def _ended_as_by_hand() -> Iterator[None]:
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    before = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGHUP)}
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    for one, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(one, end)
     try:
         yield
     finally:
@@ -274,7 +277,9 @@ def _train(folder: Path, corpus: Path, trainer: Path, own: Sequence[Ruled]) -> P
     return made
 
 
-def _accept(made: Path, old: Model, corpus: Path, measured: Sequence[Ruled], into: Path) -> None:
+def _accept(
+    made: Path, old: Chosen, policy: Policy, corpus: Path, measured: Sequence[Ruled], into: Path
+) -> None:
     """Put the new model in its place if it is better on both samples; say how they compare."""
     new = choose(made)
     if new.model is None:
@@ -286,7 +291,7 @@ def _accept(made: Path, old: Model, corpus: Path, measured: Sequence[Ruled], int
     if any(label is Label.CONCERN for label, _ in held):
         asked.append(("held half, concern", held, Label.CONCERN))
     for what, sample, wanted in asked:
-        before, after = _score(old, sample, wanted), _score(new.model, sample, wanted)
+        before, after = (_score(one, policy, sample, wanted) for one in (old, new))
         out.print(f"{what}, {len(sample)} messages: old {before}")
         out.print(f"{what}, {len(sample)} messages: new {after}")
         worse += why_not_better(after, before, what, strictly=sample is own)
@@ -295,18 +300,33 @@ def _accept(made: Path, old: Model, corpus: Path, measured: Sequence[Ruled], int
         raise typer.Exit(1)
     beside = into.with_name(f"{into.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
-    shutil.copytree(made, beside)
-    beside.rename(into)
+    try:
+        shutil.copytree(made, beside)
+        beside.rename(into)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     out.print(f"The new model {new.model.digest[:12]} is better on both. To use it: model: {into}")
 
 
 def _score(
-    model: Model, sample: Sequence[tuple[Label, tuple[str, tuple[str, ...]]]], wanted: Label
+    chosen: Chosen,
+    policy: Policy,
+    sample: Sequence[tuple[Label, tuple[str, tuple[str, ...]]]],
+    wanted: Label,
 ) -> Score:
-    beliefs = asking(model)([asked for _, asked in sample])
-    name = wanted.value
-    sure = [getattr(belief, name) if belief else 0.0 for belief in beliefs]
-    least = getattr(model.thresholds, name)[_SHARE] if model.thresholds else 1.0
+    """Measure a model at the steps of the policy in a social room."""
+    if chosen.model is None:
+        raise UsageError(f"This model cannot be used: {chosen.refused}")
+    beliefs = asking(chosen.model)([asked for _, asked in sample])
+    sure = [getattr(belief, wanted.value) if belief else 0.0 for belief in beliefs]
+    speaking = chosen.beside(policy).speaking
+    least = None
+    if speaking is not None:
+        terms = speaking.classes[RoomClass.SOCIAL]
+        least = terms.concern if wanted is Label.CONCERN else terms.nudge
+    if least is None:  # the policy lets it do nothing: by its own measure
+        least = getattr(chosen.model.thresholds, wanted.value)[_SHARE]
     found = [(label, one) for (label, _), one in zip(sample, sure, strict=True)]
     return score(found, least, wanted)
 

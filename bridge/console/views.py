@@ -154,7 +154,8 @@ _WORDS: Mapping[str, str] = {
     "rehearsed": "rehearsed only", "": "owed", "restored": "agreed with the officer",
     "action_stands": "agreed with the bot", "false_positive": "false positive",
     "referred": "referred on", "appeals": "appeal", "professional-standards":
-    "professional standards", "undecryptable": "could not be read", "errors": "an error",
+    "professional standards", "professional-standards-urgent": "should not wait",
+    "undecryptable": "could not be read", "errors": "an error",
     "markings": "marking too high", "members": "a member asked", "custodians": "custodian's key",
     "granted": "released by a custodian", "review": "flagged records only",
     "break-glass": "emergency",

@@ -19,9 +19,9 @@ from bridge.policy.keeping import LONGEST, Keeping, read_keeping
 CLASSES_FILE = "classes.yaml"
 #: The retention class of the bot's own records.
 SYSTEM = "system"
-#: What becomes of the thread of a moved message.
 #: From this score professional standards are told not to let it wait, where a class does not say.
 _ESCALATE = 80
+#: What becomes of the thread of a moved message.
 _THREADS = ("keep", "remove")
 #: What becomes of a message when the bot does not answer the gate.
 _UNANSWERED = ("pass", "refuse")

@@ -14,7 +14,9 @@ from bridge.model import Queue
 #: Later than any record.
 END = 2**53
 #: Queues of referrals that only some may know of.
-MARKED = frozenset({Queue.PROFESSIONAL_STANDARDS.value, Queue.ESCALATED.value})
+MARKED = frozenset({Queue.PROFESSIONAL_STANDARDS.value})
+#: The same, and what stands beside it where that should not wait.
+HIDDEN = MARKED | {Queue.ESCALATED.value}
 #: The number of a record in the index: its log's, then its own.
 LOG_BITS = 40
 _SEQ = (1 << LOG_BITS) - 1

@@ -112,10 +112,16 @@ class Judge:
         return strict
 
     def _along(self, message: Message, verdict: Verdict) -> Verdict:
-        return self.runs.follow(message, verdict, self._weak()) or verdict
+        followed = self.runs.follow(message, verdict, self._weak())
+        return verdict if followed is None or self.policy().sees_distress(verdict) else followed
 
     def note(self, message: Message, verdict: Verdict) -> None:
-        """Let what is said next belong with *message*, or go along with it."""
+        """Let what is said next belong with *message*, or go along with it.
+
+        What somebody in distress says goes along with nothing.
+        """
+        if verdict.findings and self.policy().sees_distress(verdict):
+            return
         self.runs.note(message, verdict, self._weak())
 
     def _weak(self) -> frozenset[str]:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model import Kind, Message, Ms, RoomClass, RoomId, UserId
+from bridge.model import Kind, Message, Ms, Queue, RoomClass, RoomId, UserId
 from bridge.way import members
-from bridge.way.owing import NUDGE_MS, SUPPORT_MS
+from bridge.way.owing import NUDGE_MS, SUPPORT_MS, _asked
 from tests.making import ASHA, NOON, REVIEW, SECURE, SOCIAL, say
 from tests.unit.test_pipeline import OPERATIONAL, POLICY, ROOMS, World
 
@@ -235,6 +235,19 @@ async def test_no_mark_moves_or_refers_what_somebody_in_distress_said(words: str
     assert all("referrals" not in header for kind, header in kinds(world) if kind == "verdict")
 
 
+@pytest.mark.parametrize("distress_first", [True, False])
+async def test_what_somebody_in_distress_said_goes_along_with_nothing(distress_first: bool) -> None:
+    world = town()
+    distress = say("$a", f"I feel suicidal after that job, {PLATE}")
+    moved = say("$b", f"run {PLATE}, suspect's in it", at=Ms(NOON + 20_000))
+    if distress_first:
+        await world.hear_and_settle(distress, moved)
+    else:
+        moved = replace(moved, sent_at=NOON)
+        await world.hear_and_settle(moved, replace(distress, sent_at=Ms(NOON + 20_000)))
+    assert [s.removed for s in world.sent if s.removed] == ["$b"]
+
+
 async def test_a_force_that_names_nobody_offers_nothing() -> None:
     world = town()
     world.pipeline.peer_support = False
@@ -247,3 +260,9 @@ def test_the_shipped_policy_has_a_mark_and_a_rule_for_distress() -> None:
     verdict = POLICY.judge(say("$a", DISTRESS), RoomClass.SOCIAL)
     assert POLICY.sees_distress(verdict)
     assert not POLICY.sees_distress(POLICY.judge(say("$a", OPERATIONAL), RoomClass.SOCIAL))
+
+
+def test_people_are_asked_once_about_what_should_not_wait() -> None:
+    both = frozenset({Queue.PROFESSIONAL_STANDARDS, Queue.ESCALATED, Queue.MEMBERS})
+    assert _asked(both) == [Queue.MEMBERS, Queue.ESCALATED]
+    assert _asked(both - {Queue.ESCALATED}) == [Queue.MEMBERS, Queue.PROFESSIONAL_STANDARDS]

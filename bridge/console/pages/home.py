@@ -24,7 +24,7 @@ from bridge.records import due
 from bridge.records.archive import Stack
 from bridge.records.figures import Figures, Waiting, figures, waiting
 from bridge.records.followed import Followed, final, follow
-from bridge.store.entries import MARKED
+from bridge.store.entries import HIDDEN
 from bridge.store.reader import SqliteReader
 
 #: (what, how many, where to), for each card.
@@ -138,7 +138,7 @@ def _mine(at: Here, left: Waiting) -> Cards:
             (f"{words(name)} {_many(count, 'referral', 'referrals')}", count,
              f"/referrals?queue={name}")
             for name, count in left.queues.items()
-            if count and name not in MARKED
+            if count and name not in HIDDEN
         ]  # fmt: skip
     if at.may(Right.CONDUCT) and left.queues.get(conduct):
         count = left.queues[conduct]

@@ -24,12 +24,12 @@ from bridge.records.conversation import Item
 from bridge.records.figures import MOST, Matter, is_cut, matters
 from bridge.records.followed import Followed, final, follow
 from bridge.store.directions import Direction
-from bridge.store.entries import END, MARKED, Entry, Filter
+from bridge.store.entries import END, HIDDEN, Entry, Filter
 from bridge.store.journal import Category
 from bridge.verify.headers import Kind
 
 #: Queues that reviewers look after.
-REVIEWED = tuple(queue.value for queue in Queue if queue.value not in MARKED)
+REVIEWED = tuple(queue.value for queue in Queue if queue.value not in HIDDEN)
 #: Marks a matter that professional standards should not let wait.
 URGENT = Queue.ESCALATED.value
 OUT_OF_REACH = (
