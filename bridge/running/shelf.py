@@ -47,6 +47,8 @@ def read_files(folder: Path) -> dict[str, bytes]:
     if not files:
         raise ConfigError(str(folder), None, "there are no policy files (*.yaml) in this folder")
     for other in sorted(folder.rglob("*.yml")):
+        if any(part.startswith(".") for part in other.relative_to(folder).parts):
+            continue  # such as what a forge keeps beside its files
         raise ConfigError(str(other), None, "policy files end in .yaml: it would not be read")
     return files
 

@@ -226,6 +226,8 @@ def test_a_draft_that_nobody_approved_is_not_called_active(two_people: Office) -
 
 
 def test_a_policy_file_under_a_name_that_is_not_read_is_refused(office: Office) -> None:
+    (office.force.folder / "policies" / ".gitlab-ci.yml").write_text("stages: []\n", "utf-8")
+    assert office.types("status")[0] == 0
     pack = office.force.folder / "policies" / "packs" / "ourforce.yml"
     pack.write_text(EXTRA, "utf-8")
     code, said = office.types("status")
