@@ -59,13 +59,20 @@ def show_belief(model: Model, asked: Asked, belief: Belief, found: Explanation) 
         out.print("the language model cannot read it: too few words that it knows")
         return
     terms = here.terms
-    steps = [f"nudge from {terms.nudge:.3g}"]
-    if terms.move_with_hint is not None:
-        steps.append(f"move with a second ground from {terms.move_with_hint:.3g}")
-    if terms.move_nudged is not None:
-        steps.append(f"move what a rule nudges from {terms.move_nudged:.3g}")
-    if terms.move is not None:
-        steps.append(f"move from {terms.move:.3g}")
+    named = (
+        ("nudge", terms.nudge),
+        ("nudge what may have an identifier", terms.nudge_with_identifier),
+        ("move with a second ground", terms.move_with_hint),
+        ("move what may have an identifier", terms.move_with_identifier),
+        ("move what a rule nudges", terms.move_nudged),
+        ("move", terms.move),
+    )
+    back = (
+        ("only ask about what rules are not sure to move", terms.only_ask),
+        ("let be what rules would ask about", terms.let_be),
+    )
+    steps = [f"{name} from {step:.3g}" for name, step in named if step is not None]
+    steps += [f"{name} below {step:.3g}" for name, step in back if step is not None]
     mode = "" if here.rule.mode == "enforce" else f", {here.rule.mode}"
     out.print(
         f"the language model ({model.name} {model.digest[:12]}{mode}) believes: operational "

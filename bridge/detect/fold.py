@@ -154,22 +154,38 @@ SPACED = r"(?:^|[^a-z0-9])(?:[a-z0-9][ .,*|/:~+-]{1,3}){4,40}[a-z0-9](?:$|[^a-z0
 LEET = r"\b[a-z]{1,12}[013457@$!][a-z0-9@$!]{0,8}[a-z]|\b[a-z]{2,12}[013457@$]\b|[$@!][a-z]{3,}"
 
 _SPACED_RUN = re.compile(r"(?<![a-z0-9])(?:[a-z0-9][ .,*|/:~+-]{1,3}){4,40}[a-z0-9](?![a-z0-9])")
+_GAP = re.compile(r"[^a-z0-9]+")
+_LEETED = re.compile(LEET)
 _LEET = str.maketrans("013457@$!", "oieastasi")
 
 
 def joined(view: Folded) -> Folded:
-    """Read letters that are set apart as one word."""
+    """Read letters that are set apart as one word, or as words where some are further apart."""
     text = view.text[:VIEW_LIMIT]
     keep: list[int] = []
     last = 0
     for run in _SPACED_RUN.finditer(text):
         keep += range(last, run.start())
-        keep += (at for at in range(*run.span()) if text[at].isalnum())
+        gaps = [gap.span() for gap in _GAP.finditer(text, *run.span())]
+        least = min(end - start for start, end in gaps)
+        wide = {start for start, end in gaps if end - start > least and text[start] == " "}
+        keep += (at for at in range(*run.span()) if text[at].isalnum() or at in wide)
         last = run.end()
     keep += range(last, len(text))
     origins = view.origins
     back = tuple(keep) if origins is None else tuple(origins[at] for at in keep)
     return Folded(raw=view.raw, text="".join(text[at] for at in keep), origins=back)
+
+
+def read_otherwise(raw: str) -> tuple[str, ...]:
+    """Give the other readings of *raw* whose triggers fire: joined, without figures for letters."""
+    view = folded(raw[:VIEW_LIMIT])
+    found = []
+    if _SPACED_RUN.search(view.text):
+        found.append(joined(view).text)
+    if _LEETED.search(view.text):
+        found.append(unleeted(view).text)
+    return tuple(found)
 
 
 def unleeted(view: Folded) -> Folded:

@@ -5,13 +5,17 @@ Never reads a policy file: `bridge.policy.load` makes these, and refuses what ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Any
 
 import msgspec
 
 from bridge.detect.identifiers import Check, Ordinary
+
+#: Families whose findings name a person, vehicle, place or case by themselves. In a message of
+#: somebody in distress they may still cause a private word; the message is never moved.
+HARD = frozenset({"vehicle", "person", "incident", "case", "contact", "location", "money"})
 
 
 class Channel(StrEnum):
@@ -100,6 +104,10 @@ class Ladder:
     per_extra: int = 0
 
 
+#: How sure a sign is of which only the shape is known.
+_SHAPE = Ladder(base=20)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
     """Looks for one pattern, with a check where there is one."""
@@ -168,3 +176,17 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     part: str = "body"
     #: How the text had to be read: "plain", "joined" or "unleeted".
     view: str = "plain"
+
+
+def shape_of(rule: Rule) -> Rule | None:
+    """Give what stands for the bare shape of an identifier, as a sign.
+
+    What has such a shape may be an identifier, a price or a score: *rule* sees it where evidence
+    stands near it or the way it is typed tells; where a model believes that the message is
+    operational, the shape is enough. None: it looks for no identifier, or does nothing itself.
+    """
+    acts = rule.mode is Mode.ENFORCE or rule.mode is Mode.NUDGE
+    worded = isinstance(rule.looks_for, Words)
+    if not (acts and worded and rule.channel is Channel.OPERATIONAL and rule.family in HARD):
+        return None
+    return replace(rule, mode=Mode.SIGN, ladder=_SHAPE, evidence=None)

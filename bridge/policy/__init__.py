@@ -173,7 +173,7 @@ class Policy:
             if belief is None or model is None:
                 return verdict
             grounds = Grounds(
-                seen=(*seen, *self.signs(message)),
+                seen=(*seen, *self.signs(message, seen)),
                 hints=young,
                 flagged=self._young(flagged, message),
             )
@@ -211,8 +211,8 @@ class Policy:
     def wants_belief(self, message: Message, cls: RoomClass) -> bool:
         """Say whether a model's belief could change what happens to *message*. Never raises.
 
-        Not where no model takes part, and not where rules alone have moved the message, or where
-        its sender is in distress.
+        Not where no model takes part, and not where rules are sure that the message is moved, or
+        where its sender is in distress.
         """
         judged = message.kind in _WORDS and cls in JUDGED
         if self.speaking is None or self.speaking.rule.mode is Mode.OFF or not judged:
@@ -220,7 +220,7 @@ class Policy:
         try:
             seen = self.look(message)
             verdict = decide(seen, self.limits(cls), self.revision) if seen else self._clean
-            return may_matter(verdict, Grounds(seen=seen))
+            return may_matter(verdict, Grounds(seen=seen), self.speaking.classes[cls])
         except Exception:
             return False  # `judge` sends it to a person
 
@@ -231,9 +231,18 @@ class Policy:
         """
         return self._sight(self.engine, message)
 
-    def signs(self, message: Message) -> tuple[Sighting, ...]:
-        """Say which signs are in *message*. Nobody needs to know before a model has spoken."""
-        return self._sight(self.sign_engine, message) if self.sign_engine else ()
+    def signs(self, message: Message, seen: Sequence[Sighting]) -> tuple[Sighting, ...]:
+        """Say which signs are in *message*, and which shapes of identifiers rules have not *seen*.
+
+        Nobody needs to know before a model has spoken.
+        """
+        if self.sign_engine is None:
+            return ()
+        known = {(one.rule.id, one.part, one.start, one.end) for one in seen}
+        found = self._sight(self.sign_engine, message)
+        return tuple(
+            one for one in found if (one.rule.id, one.part, one.start, one.end) not in known
+        )
 
     def _sight(self, engine: Engine, message: Message) -> tuple[Sighting, ...]:
         body = message.body

@@ -11,13 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.detect.rules import Channel, Marking, Mode, Sighting
+from bridge.detect.rules import HARD, Channel, Marking, Mode, Sighting
 from bridge.model import Action, Finding, Ms, Queue, Rid, Verdict
-
-#: Families whose findings name a person, vehicle, place or case by themselves. In a message of
-#: somebody in distress they may still cause a private word; the message is never moved.
-HARD = frozenset({"vehicle", "person", "incident", "case", "contact", "location", "money"})
-
 
 # Reading a member of an enumeration takes longer than comparing it, and each of these is asked for
 # every sighting.

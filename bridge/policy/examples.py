@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.detect.rules import Concepts, Lexicon, Rule, Words
+from bridge.detect.rules import Concepts, Lexicon, Mode, Rule, Words
 from bridge.nodes import Node
 from bridge.policy import Policy
 
@@ -44,8 +44,11 @@ def check_examples(policy: Policy, examples: Mapping[str, Examples]) -> None:
 
 
 def _rules_that_see(policy: Policy, text: str) -> set[str]:
-    engines = [policy.engine, *([policy.sign_engine] if policy.sign_engine else [])]
-    return {sighting.rule.id for engine in engines for sighting in engine.sight(text)}
+    seen = {sighting.rule.id for sighting in policy.engine.sight(text)}
+    if policy.sign_engine:
+        signs = {rule.id for rule in policy.rules if rule.mode is Mode.SIGN}
+        seen |= signs & {sighting.rule.id for sighting in policy.sign_engine.sight(text)}
+    return seen
 
 
 _SIZE = 65_536

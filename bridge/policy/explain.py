@@ -70,7 +70,8 @@ def explain(
     *belief* is what the model that takes part in *policy* thinks of it.
     """
     message = as_message(text)
-    sightings = (*policy.look(message), *policy.signs(message))
+    seen = policy.look(message)
+    sightings = (*seen, *policy.signs(message, seen))
     families = {channel: by_family(sightings, channel) for channel in Channel}
     here = policy.classes[cls]
     return Explanation(

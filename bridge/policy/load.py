@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from bridge.detect.engine import ENGINE, Engine
-from bridge.detect.rules import Channel, Mode, Rule
+from bridge.detect.rules import Channel, Mode, Rule, shape_of
 from bridge.errors import PolicyError
 from bridge.model import RoomClass
 from bridge.nodes import Node, parse
@@ -152,6 +152,7 @@ def _policy(
     rules: tuple[Rule, ...],
 ) -> Policy:
     signs = [rule for rule in rules if rule.mode is Mode.SIGN]
+    shapes = [shape for shape in map(shape_of, rules) if shape is not None]
     return Policy(
         revision=revision_of(files),
         files=_digests(files),
@@ -160,7 +161,7 @@ def _policy(
         keeping=MappingProxyType(dict(settings.keeping)),
         rules=rules,
         engine=Engine([rule for rule in rules if rule.mode is not Mode.SIGN], settings.ages),
-        sign_engine=Engine(signs, settings.ages) if signs else None,
+        sign_engine=Engine([*signs, *shapes], settings.ages) if signs or shapes else None,
         conduct=settings.conduct,
         memory=settings.memory,
         reactions=settings.reactions,

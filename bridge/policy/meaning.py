@@ -1,13 +1,21 @@
 """What a model's belief about a message may lead to, beside what the rules saw in it.
 
-Never makes a verdict milder, and never lets a belief alone have professional standards look. By
-itself it may ask a sender; to move a message it takes a second ground: something that a rule saw in
-the message, be it only a sign, or what was said in the room a moment before. The stronger ground is
-a rule that asks the sender by itself: beside that a weaker belief may do. A policy may name a
-probability from which it moves alone.
+By itself a belief may ask a sender; to move a message it takes a second ground: something that a
+rule saw in the message, be it only a sign, or what was said in the room a moment before. The
+stronger ground is a rule that asks the sender by itself: beside that a weaker belief may do. A
+policy may name a probability from which it moves alone.
 
-A sign is a rule in the mode of that name. It has no strength of its own: no score, no hint that
-others add to, no trace in a verdict. It is what a belief of the same channel needs beside it.
+A sign is a rule in the mode of that name, or the bare shape of what a rule looks for. It has no
+strength of its own: no score, no hint that others add to, no trace in a verdict. It is what a
+belief of the same channel needs beside it. What may be an identifier is the best of signs: beside
+it a weaker belief may do.
+
+Where rules are not sure, and a model is that there is nothing in it, a policy may let them go one
+step back: what they would move is asked about; what they would ask about is let be, unless it may
+have an identifier in it.
+
+Never lets a belief alone have professional standards look, and never touches what rules are sure
+of, a marking, or somebody in distress.
 """
 
 from __future__ import annotations
@@ -16,10 +24,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from bridge.detect.rules import Channel, Ladder, Meaning, Mode, Rule, Sighting
+from bridge.detect.rules import HARD, Channel, Ladder, Meaning, Mode, Rule, Sighting
 from bridge.model import Action, Finding, Message, Queue, RoomClass, Verdict
 from bridge.policy.decide import Hint, findings
 
+#: From this score on rules decide alone that a message is moved.
+SURE = 70
 #: The names that its findings have in verdicts.
 OPERATIONAL = "model:operational"
 CONCERN = "model:concern"
@@ -54,6 +64,13 @@ class Terms:
     move: float | None = None
     #: What a rule asks the sender about by itself is moved. None: never for that.
     move_nudged: float | None = None
+    #: With what may be an identifier in it. None: no sooner than others.
+    nudge_with_identifier: float | None = None
+    move_with_identifier: float | None = None
+    #: Below this, what rules would move without being sure is asked about. None: it is moved.
+    only_ask: float | None = None
+    #: Below this, what rules would ask about is let be. None: it is asked about.
+    let_be: float | None = None
     #: Strengthens a rule's sign of concern until people look. None: never.
     concern: float | None = None
 
@@ -69,6 +86,14 @@ class Terms:
         if grounded and self.move_with_hint is not None and probability >= self.move_with_hint:
             return Action.REDIRECT
         return Action.NUDGE if probability >= self.nudge else Action.ALLOW
+
+    def with_identifier(self, probability: float) -> Action:
+        """Say what follows from a *probability* where there may be an identifier in the message."""
+        if self.move_with_identifier is not None and probability >= self.move_with_identifier:
+            return Action.REDIRECT
+        if self.nudge_with_identifier is not None and probability >= self.nudge_with_identifier:
+            return Action.NUDGE
+        return Action.ALLOW
 
 
 #: Names of shares that a step may be given by: so many of the hard social messages of the corpus
@@ -93,6 +118,10 @@ class Steps:
     move_with_hint: float | str | None = None
     move: float | str | None = None
     move_nudged: float | str | None = None
+    nudge_with_identifier: float | str | None = None
+    move_with_identifier: float | str | None = None
+    only_ask: float | None = None
+    let_be: float | None = None
     concern: float | str | None = None
 
     def of(self, model: Taking) -> Terms:
@@ -103,6 +132,10 @@ class Steps:
             move_with_hint=_probability(self.move_with_hint, model.operational),
             move=_probability(self.move, model.operational),
             move_nudged=_probability(self.move_nudged, model.operational),
+            nudge_with_identifier=_probability(self.nudge_with_identifier, model.operational),
+            move_with_identifier=_probability(self.move_with_identifier, model.operational),
+            only_ask=self.only_ask,
+            let_be=self.let_be,
             concern=_probability(self.concern, model.concern),
         )
 
@@ -200,6 +233,23 @@ class Grounds:
         return any(one.rule.id == rule and one.rule.mode is Mode.ENFORCE for one in self.seen)
 
     @property
+    def identifier(self) -> Sighting | None:
+        """The surest of what may be an identifier, be it only the shape of one."""
+        found = [
+            one
+            for one in self.seen
+            if one.rule.family in HARD
+            and one.rule.channel is Channel.OPERATIONAL
+            and one.rule.mode in _SEEN
+        ]
+        return max(found, key=_strength, default=None)
+
+    @property
+    def may_name(self) -> bool:
+        """Whether a rule of its own strength saw what may be an identifier."""
+        return self.identifier is not None and self.identifier.rule.mode is not Mode.SIGN
+
+    @property
     def of_concern(self) -> Sighting | None:
         """The surest of what rules saw in it that people may be asked to look at."""
         found = [
@@ -222,9 +272,11 @@ def _strength(one: Sighting) -> tuple[bool, int]:
     return one.rule.mode is not Mode.SIGN, one.confidence
 
 
-def may_matter(verdict: Verdict, grounds: Grounds) -> bool:
+def may_matter(verdict: Verdict, grounds: Grounds, terms: Terms) -> bool:
     """Say whether a belief could change the rules' *verdict*."""
-    return verdict.action < Action.REDIRECT and not grounds.distress
+    unsure = verdict.action is Action.REDIRECT and verdict.score < SURE
+    open_to_it = verdict.action < Action.REDIRECT or (unsure and terms.only_ask is not None)
+    return open_to_it and not grounds.distress
 
 
 def reconsider(
@@ -234,10 +286,30 @@ def reconsider(
 
     The same arguments give the same verdict, for ever.
     """
-    if not may_matter(verdict, grounds):
+    if not may_matter(verdict, grounds, here.terms):
         return verdict
+    verdict = _held_back(verdict, message, belief.operational, here, grounds)
     verdict = _operational(verdict, message, belief, here, grounds)
     return _concern(verdict, message, belief.concern, here, grounds)
+
+
+def _held_back(
+    verdict: Verdict, message: Message, sure: float, here: Here, grounds: Grounds
+) -> Verdict:
+    """Let rules that are not sure go one step back; the record names the model beside them."""
+    rule, terms = here.rule, here.terms
+    if rule.mode not in {Mode.ENFORCE, Mode.NUDGE}:
+        return verdict
+    found = (*verdict.findings, _finding(rule, message, sure))
+    if verdict.action is Action.REDIRECT and terms.only_ask is not None and sure < terms.only_ask:
+        return replace(verdict, action=Action.NUDGE, findings=found)
+    asked = verdict.action is Action.NUDGE and not grounds.may_name
+    if asked and terms.let_be is not None and sure < terms.let_be:
+        said = "it does not read like talk about a job"
+        return replace(
+            verdict, action=Action.ALLOW, rule=rule.id, reason=said, findings=found, hints=()
+        )
+    return verdict
 
 
 def _operational(
@@ -255,6 +327,10 @@ def _operational(
         # What was said before is one ground, not two: it may have raised the belief already.
         alone = sure if belief.alone is None else min(sure, belief.alone)
         action = max(action, terms.action(alone, grounded=True))
+    if (named := grounds.identifier) is not None:
+        most = Action.REDIRECT if named.rule.mode in _MOVING else Action.NUDGE
+        if (by_name := min(terms.with_identifier(sure), most)) > action:
+            action, beside = by_name, named
     if rule.mode is Mode.NUDGE:
         action = min(action, Action.NUDGE)
     if action is Action.ALLOW:
@@ -263,7 +339,7 @@ def _operational(
     found = replace(verdict, findings=(*verdict.findings, own))
     if action <= verdict.action:
         return found
-    needed = action is Action.REDIRECT and terms.action(sure, grounded=False) is not action
+    needed = terms.action(sure, grounded=False) < action
     if needed and beside is not None:
         found = replace(verdict, findings=(*_with(verdict, beside), own))
     earlier = earlier if needed and beside is None else ()

@@ -236,8 +236,8 @@ def _seen_quietly(policy: Policy, quiet: frozenset[str], message: Message) -> fr
     """Say which rules see something that no verdict tells of: those in shadow, and signs."""
     if not quiet:
         return frozenset()
-    seen = (*policy.look(message), *policy.signs(message))
-    return quiet & {sighting.rule.id for sighting in seen}
+    seen = policy.look(message)
+    return quiet & {one.rule.id for one in (*seen, *policy.signs(message, seen))}
 
 
 def _by_rule(judged: Sequence[Judged]) -> dict[str, RuleCount]:

@@ -23,7 +23,12 @@ from bridge.policy.meaning import (
 )
 
 MODEL_FILE = "model.yaml"
-_STEPS = ("nudge", "move_with_hint", "move")
+#: Steps of which each has to be surer than the one before it.
+_LADDERS = (
+    ("nudge", "move_with_hint", "move"),
+    ("nudge_with_identifier", "nudge"),
+    ("nudge_with_identifier", "move_with_identifier", "move"),
+)
 
 
 def read_model(root: Node) -> ModelPolicy:
@@ -58,20 +63,39 @@ def _classes(node: Node) -> Mapping[RoomClass, Steps]:
 
 def _steps(node: Node) -> Steps:
     got = node.mapping(
-        required=("nudge",), optional=("move_with_hint", "move", "move_nudged", "concern")
+        required=("nudge",),
+        optional=(
+            "move_with_hint",
+            "move",
+            "move_nudged",
+            "nudge_with_identifier",
+            "move_with_identifier",
+            "only_ask",
+            "let_be",
+            "concern",
+        ),
     )
-    found = {name: _step(value) for name, value in got.items()}
-    steps = [name for name in _STEPS if name in found]
-    for milder, stricter in pairwise(steps):
-        if _is_less(found[stricter], found[milder]):
-            got[stricter].fail(
-                f"{stricter!r} asks for less than {milder!r}: the stricter step has to be surer"
-            )
+    back = {name: got[name].probability() for name in ("only_ask", "let_be") if name in got}
+    for name, least in back.items():
+        if isinstance(nudge := _step(got["nudge"]), float) and least >= nudge:
+            got[name].fail(f"{name!r} is not below 'nudge': what a model believes it cannot deny")
+    found = {name: _step(value) for name, value in got.items() if name not in back}
+    for ladder in _LADDERS:
+        steps = [name for name in ladder if name in found]
+        for milder, stricter in pairwise(steps):
+            if _is_less(found[stricter], found[milder]):
+                got[stricter].fail(
+                    f"{stricter!r} asks for less than {milder!r}: the stricter step has to be surer"
+                )
     return Steps(
         nudge=found["nudge"],
         move_with_hint=found.get("move_with_hint"),
         move=found.get("move"),
         move_nudged=found.get("move_nudged"),
+        nudge_with_identifier=found.get("nudge_with_identifier"),
+        move_with_identifier=found.get("move_with_identifier"),
+        only_ask=back.get("only_ask"),
+        let_be=back.get("let_be"),
         concern=found.get("concern"),
     )
 

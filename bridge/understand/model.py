@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.detect.fold import read_otherwise
 from bridge.errors import ModelRefused
 from bridge.understand.encode import Frame, Row, rows
 from bridge.understand.shipped import (
@@ -142,6 +143,15 @@ class Model:
             return list(pool.map(self._judge, asked))
 
     def _judge(self, one: Asked) -> Belief:
+        """Read it as it is, and as somebody would who sees through how it is typed."""
+        found = self._read(one)
+        for words in read_otherwise(one.body):
+            other = self._read(Asked(words, one.before))
+            if other.operational > found.operational:
+                found = other
+        return found
+
+    def _read(self, one: Asked) -> Belief:
         windows = rows(self._pieces, self._frame, one.body, one.before)
         if not self._can_read(windows[0]):
             return _UNREAD

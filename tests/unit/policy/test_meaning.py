@@ -16,7 +16,7 @@ from bridge.policy import Policy, record_hint
 from bridge.policy.decide import Hint
 from bridge.policy.explain import explain
 from bridge.policy.load import load
-from bridge.policy.meaning import CONCERN, OPERATIONAL, SHARES, Taking, Terms
+from bridge.policy.meaning import CONCERN, OPERATIONAL, SHARES, SURE, Taking, Terms
 from bridge.policy.strength import Tally, weakened
 
 from .shipped import message, shipped, shipped_files
@@ -229,7 +229,7 @@ def test_what_a_rule_saw_goes_before_a_sign_as_the_second_ground() -> None:
 
 def test_a_sign_is_looked_for_only_beside_a_belief_and_is_explained() -> None:
     assert SIGNED.look(message(WORDS)) == ()
-    assert [one.rule.id for one in SIGNED.signs(message(WORDS))] == ["made.sign"]
+    assert [one.rule.id for one in SIGNED.signs(message(WORDS), ())] == ["made.sign"]
     found = explain(SIGNED, WORDS, belief=Sure(0.85))
     assert [(one.rule, one.mode) for one in found.seen] == [("made.sign", Mode.SIGN)]
     assert found.scores[Channel.OPERATIONAL] == 0
@@ -246,7 +246,7 @@ def test_the_shipped_signs_of_a_job_move_nothing_by_themselves() -> None:
     assert {rule.channel for rule in signs} == {Channel.OPERATIONAL, Channel.PROFESSIONAL_STANDARDS}
     of_a_job = [rule for rule in signs if rule.channel is Channel.OPERATIONAL]
     assert all(rule.id.startswith("sign.job.") for rule in of_a_job)
-    assert shipped().signs(message(WORDS))
+    assert shipped().signs(message(WORDS), ())
     assert shipped().judge(message(WORDS), RoomClass.SOCIAL).action is Action.ALLOW
 
 
@@ -361,7 +361,7 @@ def test_only_what_it_could_change_is_asked_about(
     concern=st.floats(0, 1),
     grounds=st.lists(st.just(HINT), max_size=2),
 )
-def test_a_belief_makes_no_verdict_milder_and_never_takes_out_without_a_copy(
+def test_a_belief_makes_nothing_milder_unless_the_policy_lets_it_and_never_takes_out_uncopied(
     words: str, operational: float, concern: float, grounds: list[Hint]
 ) -> None:
     conduct = POLICY.with_conduct()
@@ -438,3 +438,121 @@ def test_what_is_wrong_in_it_is_said_with_its_line(
 
 def test_shares_are_in_order() -> None:
     assert sorted(SHARES, key=lambda name: float(name.rstrip("%"))) == list(SHARES)
+
+
+NAMED = TERMS.replace(
+    "move_with_hint: 0.8,",
+    "move_with_hint: 0.8, nudge_with_identifier: 0.3, move_with_identifier: 0.7,",
+)
+
+
+def bare() -> str:
+    """A text in which rules see nothing, and which has the shape of an identifier."""
+    of = policy(NAMED)
+    text = "room 2.11 is booked till noon"
+    assert not of.look(message(text))
+    assert [one.rule.mode for one in of.signs(message(text), ())] == [Mode.SIGN]
+    return text
+
+
+def test_beside_the_shape_of_an_identifier_a_weaker_belief_asks_and_a_surer_one_moves() -> None:
+    text, of = bare(), policy(NAMED)
+    assert judged(text, Sure(0.29), of).action is Action.ALLOW
+    asked, moved = judged(text, Sure(0.31), of), judged(text, Sure(0.71), of)
+    assert (asked.action, asked.rule) == (Action.NUDGE, OPERATIONAL)
+    assert (moved.action, moved.rule) == (Action.REDIRECT, OPERATIONAL)
+    for verdict in (asked, moved):
+        assert "location.room" in {finding.rule for finding in verdict.findings}
+
+
+def test_without_a_step_for_it_the_shape_is_a_sign_as_others_are() -> None:
+    text = bare()
+    assert judged(text, Sure(0.59)).action is Action.ALLOW
+    assert judged(text, Sure(0.79)).action is Action.NUDGE
+    assert judged(text, Sure(0.81)).action is Action.REDIRECT
+
+
+def test_the_shape_alone_is_nothing_and_neither_is_one_that_an_exception_takes_away() -> None:
+    text, of = bare(), policy(NAMED)
+    assert of.judge(message(text), RoomClass.SOCIAL) == of.judge(message("hi"), RoomClass.SOCIAL)
+    mine = "selling my bed, room 2.11 is booked till noon"
+    assert not of.signs(message(mine), ())
+    assert judged(mine, Sure(0.55), of).action is Action.ALLOW
+
+
+def test_a_rule_that_people_found_wrong_lends_its_shape_no_more_than_it_may_do() -> None:
+    text, of = bare(), policy(NAMED)
+    less = of.weakened({"location.room": Mode.NUDGE})
+    assert judged(text, Sure(0.75), less).action is Action.NUDGE
+    none = of.weakened({"location.room": Mode.SHADOW})
+    assert judged(text, Sure(0.55), none).action is Action.ALLOW
+
+
+def test_what_a_rule_saw_by_itself_is_not_told_again_as_a_shape() -> None:
+    seen = POLICY.look(message(MOVED))
+    again = {one.rule.id for one in POLICY.signs(message(MOVED), seen)}
+    assert "vehicle.vrm.current" in {one.rule.id for one in seen} - again
+
+
+def test_a_step_for_identifiers_that_asks_for_more_than_the_plain_one_is_refused() -> None:
+    wrong = NAMED.replace("nudge_with_identifier: 0.3", "nudge_with_identifier: 0.61")
+    with pytest.raises(PolicyError, match="'nudge' asks for less than 'nudge_with_identifier'"):
+        policy(wrong)
+
+
+HELD_BACK = TERMS.replace(
+    "move_with_hint: 0.8,", "move_with_hint: 0.8, only_ask: 0.1, let_be: 0.06,"
+)
+#: The rules move it, and are not sure.
+UNSURE = "custody on channel 4 is on again tonight"
+#: The rules ask about it, and see no identifier.
+DOMESTIC = "the neighbours are having a domestic about a hedge"
+
+
+def test_what_rules_would_move_without_being_sure_is_asked_about_where_the_model_sees_nothing() -> (
+    None
+):
+    of = policy(HELD_BACK)
+    before = of.judge(message(UNSURE), RoomClass.SOCIAL)
+    assert (before.action, before.score < SURE) == (Action.REDIRECT, True)
+    assert of.wants_belief(message(UNSURE), RoomClass.SOCIAL)
+    verdict = judged(UNSURE, Sure(0.09), of)
+    assert (verdict.action, verdict.rule) == (Action.NUDGE, before.rule)
+    assert OPERATIONAL in {finding.rule for finding in verdict.findings}, "the record says why"
+    assert judged(UNSURE, Sure(0.11), of) == before
+
+
+def test_what_rules_are_sure_of_is_not_even_asked_about() -> None:
+    of = policy(HELD_BACK)
+    assert of.judge(message(MOVED), RoomClass.SOCIAL).score >= SURE
+    assert not of.wants_belief(message(MOVED), RoomClass.SOCIAL)
+    assert judged(MOVED, Sure(0.0), of).action is Action.REDIRECT
+
+
+def test_what_rules_would_ask_about_is_let_be_where_the_model_sees_nothing() -> None:
+    of = policy(HELD_BACK)
+    assert of.judge(message(DOMESTIC), RoomClass.SOCIAL).action is Action.NUDGE
+    verdict = judged(DOMESTIC, Sure(0.05), of)
+    assert (verdict.action, verdict.rule) == (Action.ALLOW, OPERATIONAL)
+    assert verdict.reason == "it does not read like talk about a job"
+    assert len(verdict.findings) > 1
+    assert judged(DOMESTIC, Sure(0.07), of).action is Action.NUDGE
+
+
+def test_what_may_have_an_identifier_is_asked_about_whatever_the_model_says() -> None:
+    text = "AB12 CDE is in the yard"
+    of = policy(HELD_BACK)
+    assert of.judge(message(text), RoomClass.SOCIAL).action is Action.NUDGE
+    assert judged(text, Sure(0.0), of).action is Action.NUDGE
+
+
+def test_a_model_in_shadow_holds_nothing_back_and_neither_does_one_without_these_steps() -> None:
+    shadow = policy(HELD_BACK.replace("mode: enforce", "mode: shadow", 1))
+    for of in (shadow, POLICY):
+        assert judged(UNSURE, Sure(0.0), of).action is Action.REDIRECT
+        assert judged(DOMESTIC, Sure(0.0), of).action is Action.NUDGE
+
+
+def test_a_step_back_above_the_step_to_ask_is_refused() -> None:
+    with pytest.raises(PolicyError, match="'let_be' is not below 'nudge'"):
+        policy(HELD_BACK.replace("let_be: 0.06", "let_be: 0.6"))
