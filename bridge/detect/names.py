@@ -160,6 +160,17 @@ def _is_name(words: list[str]) -> bool:
     )
 
 
+_TWO_CAPITALS = re.compile(r"(?<![\w'\u2019-])(?=([A-Z][a-z'\u2019-]+) ([A-Z][a-z'\u2019-]+))")
+
+
+def no_full_name(raw: str) -> bool:
+    """Say that no two words beside each other look like the first and the last name of a person."""
+    return not any(
+        _is_name([first, last.replace("\u2019", "'").removesuffix("'s")])
+        for first, last in _TWO_CAPITALS.findall(raw)
+    )
+
+
 def no_person(raw: str) -> bool:
     """Say that the words before an age are no name."""
     words = [word for word in _words(raw) if word.lower() not in _AGE_WORDS]

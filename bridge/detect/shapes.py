@@ -20,6 +20,12 @@ _LANDLINE = (
     r"[ .-]?[0-9]{3,4}\b"
 )
 
+#: A figure in words, or several: "double oh", "nine hundred".
+_FIGURE = (
+    r"(?:(?:double|treble|triple)[ -])?(?:oh|o|zero|nought|one|two|three|four|five|six|seven|eight|"
+    r"nine|hundred|thousand|[0-9]{1,3})"
+)
+
 _PEOPLE_AND_THINGS: dict[str, Shape] = {
     # Vehicles.
     "vrm_current": Shape(
@@ -35,7 +41,9 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
     ),
     "vrm_current_apart": Shape(
         pattern=r"\b[a-hj-y]{2}[ -][0-9]{2}[ -][a-hj-z]{3}\b"
-        r"|\b[a-hj-y] [a-hj-y] [0-9] ?[0-9] [a-hj-z] [a-hj-z] [a-hj-z]\b",
+        r"|\b[a-hj-y] [a-hj-y] [0-9] ?[0-9] [a-hj-z] [a-hj-z] [a-hj-z]\b"
+        # further apart, or with a stop between
+        r"|\b[a-hj-y]{2}[ -]?[0-9]{2}(?: {2,3}| ?[,./] ?)[a-hj-z]{3}\b",
         check=ids.vrm_current,
         ordinary=ids.no_registration,
     ),
@@ -43,6 +51,11 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
     "vrm_masked": Shape(
         pattern=r"\b[a-hj-y]{2}[0-9]{2} ?(?:[*?.]{1,2}[a-hj-z]{1,2}|[a-hj-z][*?][a-hj-z]"
         r"|[a-hj-z]{1,2}[*]{1,2}|[*]{3})|\b[a-hj-y]{2}[0-9]{1,2} ?something\b"
+    ),
+    # Its halves, with a word between them, or the second spelt out.
+    "vrm_halves": Shape(
+        pattern=rf"\b[a-hj-y]{{2}} ?[0-9]{{2}}[,.]? (?:and |then )*(?:{ids.NATO_LETTER}[ ,]{{1,2}})"
+        rf"{{2}}{ids.NATO_LETTER}\b|\b[a-hj-y]{{2}}[0-9]{{2}},? (?:and )?then [a-hj-z]{{3}}\b"
     ),
     "vrm_prefix": Shape(
         pattern=r"\b[a-hj-npr-tv-y][1-9][0-9]{0,2}[ -]?[a-hj-y]{3}\b", check=ids.vrm_letters
@@ -133,6 +146,11 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
         r"|[0-3][0-9][01][0-9](?:19|20)?[0-9]{2})\b",
         check=ids.date_of_birth,
     ),
+    # A day on which somebody grown up may have been born: also any old date.
+    "date_long_ago": Shape(
+        pattern=r"\b(?:0?[1-9]|[12][0-9]|3[01])[/.-](?:0?[1-9]|1[0-2])[/.-](?:19[3-9][0-9]|"
+        r"20(?:0[0-9]|1[0-4]))\b"
+    ),
     # With the words in full, which are hardly said of one's own child.
     "dob_said": Shape(
         pattern=r"\b(?:dob|d\.o\.b\.?|d/o/b|date of birth)[\s:.-]{0,3}(?:is |of |= ?|was |"
@@ -161,6 +179,8 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
         r"(?:[,.;:)]|$)",
         ordinary=names.no_person,
     ),
+    # Words in a row, of which two may be a name: as much as a name alone can tell.
+    "full_name": Shape(pattern=rf"\b{NAME}(?: {NAME})+", ordinary=names.no_full_name),
     "person_titled": Shape(
         pattern=r"\b(?:mr|mrs|ms|miss|mx|dr)\.? [a-z][a-z'.-]{0,20}(?: [a-z][a-z'-]{2,})?\b",
         ordinary=names.no_titled,
@@ -195,6 +215,15 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
     # Ways to reach people.
     "mobile": Shape(pattern=_MOBILE),
     "landline": Shape(pattern=_LANDLINE),
+    # Figure by figure, in words.
+    "phone_spoken": Shape(
+        pattern=rf"\b(?:oh|o|zero|nought|plus four four)(?:[ ,.-]{{1,3}}{_FIGURE}){{6,14}}\b"
+    ),
+    # Its end, or its beginning.
+    "handset_ending": Shape(
+        pattern=r"\b(?:imei|handset|iccid|sim) (?:no |number )?(?:is )?(?:ends?|ending|starts?|"
+        r"starting|begins?)(?: in| with)? [0-9]{3,8}\b"
+    ),
     "phone": Shape(pattern=f"(?:{_MOBILE}|{_LANDLINE})"),
     "sim": Shape(pattern=r"\b89(?:[ -]?[0-9]){16,18}\b"),
     "wallet": Shape(pattern=r"\b(?:bc1[a-z0-9]{8,62}|0x[0-9a-f]{12,40})\b"),
