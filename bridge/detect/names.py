@@ -248,6 +248,12 @@ def no_plate_end(raw: str) -> bool:
     } or (len(last) == 3 and not raw.rsplit(maxsplit=1)[-1].isupper())  # fmt: skip
 
 
+def no_plate_half(raw: str) -> bool:
+    """Say that "by12 then all" is typed: three small letters that are no spelling."""
+    last = raw.rsplit(maxsplit=1)[-1]
+    return len(last) == 3 and not last.isupper()
+
+
 def no_call_sign(raw: str) -> bool:
     """Say that "hotel 24" or "at20" is typed: one word in small letters, or two letters."""
     words = _words(raw)

@@ -55,7 +55,8 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
     # Its halves, with a word between them, or the second spelt out.
     "vrm_halves": Shape(
         pattern=rf"\b[a-hj-y]{{2}} ?[0-9]{{2}}[,.]? (?:and |then )*(?:{ids.NATO_LETTER}[ ,]{{1,2}})"
-        rf"{{2}}{ids.NATO_LETTER}\b|\b[a-hj-y]{{2}}[0-9]{{2}},? (?:and )?then [a-hj-z]{{3}}\b"
+        rf"{{2}}{ids.NATO_LETTER}\b|\b[a-hj-y]{{2}}[0-9]{{2}},? (?:and )?then [a-hj-z]{{3}}\b",
+        ordinary=names.no_plate_half,
     ),
     "vrm_prefix": Shape(
         pattern=r"\b[a-hj-npr-tv-y][1-9][0-9]{0,2}[ -]?[a-hj-y]{3}\b", check=ids.vrm_letters
