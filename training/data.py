@@ -25,8 +25,8 @@ WEIGHT_OF_CONCERN = 0.3
 WEIGHT_OF_HARD_SOCIAL = 1.5
 #: There are few messages of concern; each weighs so much for its own head.
 WEIGHT_FOR_CONCERN = 3.0
-#: What an ordinary message between people who are no police weighs: there are few of them.
-WEIGHT_OF_ORDINARY = 2.0
+#: What an ordinary message between people who are no police weighs.
+WEIGHT_OF_ORDINARY = 1.5
 ORDINARY = Path(__file__).parent / "ordinary.txt"
 #: Stands for a writer; never left out to find thresholds, for it has no hard ones.
 _NO_HAND = "ordinary"
