@@ -76,8 +76,9 @@ def show_belief(model: Model, asked: Asked, belief: Belief, found: Explanation) 
     mode = "" if here.rule.mode == "enforce" else f", {here.rule.mode}"
     out.print(
         f"the language model ({model.name} {model.digest[:12]}{mode}) believes: operational "
-        f"{belief.operational:.3f} ({', '.join(steps)}), of concern {belief.concern:.3f}"
+        f"{belief.operational:.3f}, of concern {belief.concern:.3f}"
     )
+    out.print(f"what follows here: {'; '.join(steps)}")
     if not found.asked:
         out.print("it is not asked about this message: the rules have settled it")
     words = words_that_mattered(model, asked)

@@ -99,20 +99,21 @@ class Engine:
 
     def sight(self, raw: str) -> tuple[Sighting, ...]:
         """Find everything that the rules see in *raw*; offsets are into *raw*."""
-        hits = self._match(plain_bytes(raw))
+        data = plain_bytes(raw)
+        hits = self._match(data)
         if len(hits) == 1:  # the canary: the set is well and has found nothing
             return ()
         try:
             plan = self._plans[tuple(hits)]
         except KeyError:
-            plan = self._plan(plain_bytes(raw), hits)
-        return () if plan is None else self._sight(raw, plan)
+            plan = self._plan(data, hits)
+        return () if plan is None else self._sight(raw, data, plan)
 
-    def _sight(self, raw: str, plan: Plan) -> tuple[Sighting, ...]:
+    def _sight(self, raw: str, data: bytes, plan: Plan) -> tuple[Sighting, ...]:
         # Views are made of a text's beginning; where nothing else was found, so is the way back.
         if plan.worded or plan.met:
-            view = fold.folded(raw)
-            found = self._look(Reading(view, "plain", self._context), plan)
+            view = fold.folded(raw, data)
+            found = self._look(Reading(view, "plain", self._context, data), plan)
         else:
             view, found = fold.folded(raw[: fold.VIEW_LIMIT]), []
         if plan.spaced:

@@ -131,9 +131,12 @@ def plain(raw: str) -> str:
     return plain_bytes(raw).decode("ascii")
 
 
-def folded(raw: str) -> Folded:
-    """Fold *raw* and keep the way back; only for what has been matched."""
-    text = plain(raw)
+def folded(raw: str, data: bytes | None = None) -> Folded:
+    """Fold *raw* and keep the way back; only for what has been matched.
+
+    *data* is what `plain_bytes` made of it, if anybody asked.
+    """
+    text = (plain_bytes(raw) if data is None else data).decode("ascii")
     if len(text) == len(raw) and raw.isascii():
         return Folded(raw=raw, text=text)
     lengths = {ch: len(_TABLE[ord(ch)]) for ch in set(raw)}

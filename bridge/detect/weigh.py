@@ -61,10 +61,12 @@ class Reading:
 
     __slots__ = ("_context", "_known", "_present", "data", "name", "view")
 
-    def __init__(self, view: Folded, name: str, context: Context) -> None:
-        """Make *view* ready."""
+    def __init__(
+        self, view: Folded, name: str, context: Context, data: bytes | None = None
+    ) -> None:
+        """Make *view* ready; *data* is its text as bytes, if anybody has them."""
         self.view, self.name = view, name
-        self.data = view.text.encode("ascii")
+        self.data = view.text.encode("ascii") if data is None else data
         self._context = context
         self._present: frozenset[Any] | None = None
         self._known: dict[Any, list[Span]] = {}

@@ -163,7 +163,7 @@ class Policy:
         if message.kind not in _WORDS or cls not in JUDGED:
             return self._clean
         try:
-            seen = self.look(message)
+            seen = self._sight(self.engine, message)
             if not seen and belief is None:
                 return self._clean
             young = self._young(hints, message)
@@ -246,24 +246,10 @@ class Policy:
 
     def _sight(self, engine: Engine, message: Message) -> tuple[Sighting, ...]:
         body = message.body
-        start = markup.own_words_from(body) if body[:1] == ">" else 0
-        if start:
-            seen = tuple(
-                replace(
-                    one,
-                    start=one.start + start,
-                    end=one.end + start,
-                    evidence=tuple((a + start, b + start) for a, b in one.evidence),
-                )
-                for one in engine.sight(body[start:])
-            )
+        if body[:1] == ">" or message.formatted or message.extra:
+            seen = _look_at_all(engine, message)
         else:
-            seen = engine.sight(body)
-        if message.formatted:
-            seen += _look_formatted(engine, message.formatted, body[start:])
-        for part, words in message.extra:
-            found = engine.sight(words)
-            seen += tuple(replace(one, part=part) for one in found)
+            seen = engine.sight(body)  # as most are
         if seen and self.reduced:
             seen = tuple(replace(one, rule=self.reduced.get(one.rule.id, one.rule)) for one in seen)
         return seen
@@ -344,6 +330,28 @@ class Policy:
             referrals=frozenset({queue}),
             revision=self.revision,
         )
+
+
+def _look_at_all(engine: Engine, message: Message) -> tuple[Sighting, ...]:
+    """Look at the sender's own words in the body, at what is shown otherwise, and at the rest."""
+    body = message.body
+    start = markup.own_words_from(body) if body[:1] == ">" else 0
+    seen = engine.sight(body[start:])
+    if start:
+        seen = tuple(
+            replace(
+                one,
+                start=one.start + start,
+                end=one.end + start,
+                evidence=tuple((a + start, b + start) for a, b in one.evidence),
+            )
+            for one in seen
+        )
+    if message.formatted:
+        seen += _look_formatted(engine, message.formatted, body[start:])
+    for part, words in message.extra:
+        seen += tuple(replace(one, part=part) for one in engine.sight(words))
+    return seen
 
 
 def _look_formatted(engine: Engine, formatted: str, body: str) -> tuple[Sighting, ...]:

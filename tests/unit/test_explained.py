@@ -33,7 +33,7 @@ def test_each_has_a_verdict_and_what_the_model_believes(script: ModuleType) -> N
     parts = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
     for part in parts:
         assert re.search(r"in a social room: (allow|nudge|redirect|quarantine)", part), part
-        assert re.search(r"believes: operational 0\.\d{3} \(nudge from", part), part
+        assert re.search(r"believes: operational 0\.\d{3}, of concern 0\.\d{3}\n", part), part
         assert part.count("reads like (") == 3, part
     before = [part for part in parts if "--before" in part]
     assert len(before) == sum(1 for _, before in script.MESSAGES if before) >= 2
