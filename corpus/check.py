@@ -37,6 +37,8 @@ OTHERS = (
     HERE.parent / "tests" / "corpus" / "beat.jsonl",
     HERE.parent / "tests" / "corpus" / "ward.jsonl",
     HERE.parent / "tests" / "corpus" / "unseen.jsonl",
+    HERE.parent / "tests" / "corpus" / "strangers.jsonl",
+    HERE.parent / "tests" / "corpus" / "newest.jsonl",
 )
 #: How far the held half's share of messages, and of each label, may be from `HELD`.
 LOOSE = 0.03

@@ -11,7 +11,7 @@ import io
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,8 @@ class Model:
         found = self._read(one)
         for words in read_otherwise(one.body):
             other = self._read(Asked(words, one.before))
-            if other.operational > found.operational:
-                found = other
+            surer = other if other.operational > found.operational else found
+            found = replace(surer, concern=max(other.concern, found.concern))
         return found
 
     def _read(self, one: Asked) -> Belief:

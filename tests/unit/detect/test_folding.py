@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.detect.fold import VIEW_LIMIT, Folded, folded, joined, plain, unleeted
+from bridge.detect.fold import (
+    VIEW_LIMIT,
+    Folded,
+    folded,
+    joined,
+    plain,
+    read_otherwise,
+    unleeted,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +69,33 @@ def test_letters_set_apart_are_joined_and_lead_back() -> None:
     view = joined(folded("look A B 1 2 C D E went"))
     start = view.text.index("ab12cde")
     assert view.original(start, start + 7) == "A B 1 2 C D E"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("h e  s  g o t  i t", "he s got it"),
+        ("C o n n o r   H i b b s", "connor hibbs"),
+        ("a b 1 2 c d e", "ab12cde"),
+        ("0 7 7 0 0 / 9 0 0 / 3 3 1", "07700 900 331"),
+    ],
+)
+def test_where_some_letters_are_further_apart_a_word_ends(raw: str, expected: str) -> None:
+    assert joined(folded(raw)).text == expected
+
+
+def test_other_readings_are_made_only_where_something_calls_for_them() -> None:
+    assert read_otherwise("see you at 5, b4 the match on the M25") == ()
+    assert read_otherwise("the c0ke is in the l0ck up") == ("the coke is in the lock up",)
+    assert read_otherwise("g o t  h i m in the l0ck up") == (
+        "got him in the l0ck up",
+        "g o t  h i m in the lock up",
+    )
+
+
+@given(st.text(max_size=200))
+def test_other_readings_never_fail(raw: str) -> None:
+    assert all(text.isascii() for text in read_otherwise(raw))
 
 
 def test_figures_are_read_as_the_letters_that_they_look_like() -> None:

@@ -197,6 +197,21 @@ def test_odd_characters_neither_hide_words_nor_break_it(model: Model, body: str)
     assert belief.operational > 0.6
 
 
+@pytest.mark.parametrize(
+    "body", ["g o t  h i m  u n d e r", "g.o.t  h.i.m  u.n.d.e.r", "g0t h1m und3r the b3d"]
+)
+def test_what_is_typed_to_be_missed_is_read_as_somebody_would(model: Model, body: str) -> None:
+    (belief,) = model.judge([Asked(body)])
+    assert belief.read
+    assert belief.operational > 0.6
+
+
+def test_the_other_reading_makes_a_message_no_less_of_anything(model: Model) -> None:
+    plain, both = model.judge([Asked("got him vile"), Asked("got him vile m1lk")])
+    assert both.operational >= plain.operational - 1e-6
+    assert both.concern >= plain.concern - 1e-6
+
+
 def test_a_message_of_64_kib_is_read_in_windows_and_in_bounded_time(model: Model) -> None:
     runs = []
     run = model._run
