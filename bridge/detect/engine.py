@@ -24,7 +24,7 @@ from bridge.detect.rules import Case, Concepts, Lexicon, Mode, Rule, Sighting, W
 from bridge.detect.weigh import Context, Reading, Span
 
 #: Part of every revision: raise it when the same rules would find other things than before.
-ENGINE = "3"
+ENGINE = "4"
 #: A confidence below this is no sighting.
 LEAST_CONFIDENCE = 10
 # Reading a member of an enumeration takes longer than comparing it.
@@ -117,7 +117,8 @@ class Engine:
         else:
             view, found = fold.folded(raw[: fold.VIEW_LIMIT]), []
         if plan.spaced:
-            found += self._look_again(fold.joined(view), "joined")
+            for other in fold.joined(view):
+                found += self._look_again(other, "joined")
         if plan.leet:
             found += self._look_again(fold.unleeted(view), "unleeted")
         return tuple(found)

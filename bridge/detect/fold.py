@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, repeat
 
@@ -19,6 +20,8 @@ from itertools import chain, compress, repeat
 OTHER = "\x1f"
 #: Extra views of longer texts are made of their beginning only.
 VIEW_LIMIT = 8_000
+#: So much of a text is read otherwise for who reads slowly, in characters.
+MOST_OTHERWISE = 1_000
 
 _ALIKE_FROM = (
     "АВЕКМНОРСТУХЅІЈаеорсухѕіјԁԛԝһѵкмтвнь"
@@ -162,30 +165,44 @@ _LEETED = re.compile(LEET)
 _LEET = str.maketrans("013457@$!", "oieastasi")
 
 
-def joined(view: Folded) -> Folded:
-    """Read letters that are set apart as one word, or as words where some are further apart."""
+def joined(view: Folded) -> tuple[Folded, ...]:
+    """Read letters that are set apart as one word, and as words where some are further apart."""
     text = view.text[:VIEW_LIMIT]
+    runs = [run.span() for run in _SPACED_RUN.finditer(text)]
+    ends = set(chain.from_iterable(_word_ends(text, *run) for run in runs))
+    return tuple(_without(view, text, runs, kept) for kept in ([set(), ends] if ends else [set()]))
+
+
+def _word_ends(text: str, first: int, last: int) -> Iterator[int]:
+    """Give where letters set apart are further apart than the others of their run."""
+    gaps = [gap.span() for gap in _GAP.finditer(text, first, last)]
+    least = min((end - start for start, end in gaps), default=0)
+    return (start for start, end in gaps if end - start > least and text[start] == " ")
+
+
+def _without(view: Folded, text: str, runs: Sequence[tuple[int, int]], kept: set[int]) -> Folded:
+    """Leave out what stands between the letters of *runs*, but for what is *kept*."""
     keep: list[int] = []
-    last = 0
-    for run in _SPACED_RUN.finditer(text):
-        keep += range(last, run.start())
-        gaps = [gap.span() for gap in _GAP.finditer(text, *run.span())]
-        least = min(end - start for start, end in gaps)
-        wide = {start for start, end in gaps if end - start > least and text[start] == " "}
-        keep += (at for at in range(*run.span()) if text[at].isalnum() or at in wide)
-        last = run.end()
-    keep += range(last, len(text))
+    at = 0
+    for first, last in runs:
+        keep += range(at, first)
+        keep += (place for place in range(first, last) if text[place].isalnum() or place in kept)
+        at = last
+    keep += range(at, len(text))
     origins = view.origins
-    back = tuple(keep) if origins is None else tuple(origins[at] for at in keep)
-    return Folded(raw=view.raw, text="".join(text[at] for at in keep), origins=back)
+    back = tuple(keep) if origins is None else tuple(origins[place] for place in keep)
+    return Folded(raw=view.raw, text="".join(text[place] for place in keep), origins=back)
 
 
 def read_otherwise(raw: str) -> tuple[str, ...]:
-    """Give the other readings of *raw* whose triggers fire: joined, without figures for letters."""
-    view = folded(raw[:VIEW_LIMIT])
+    """Give the other readings of *raw* whose triggers fire: joined, without figures for letters.
+
+    Of its beginning alone: they are for what somebody typed, not for what was pasted.
+    """
+    view = folded(raw[:MOST_OTHERWISE])
     found = []
     if _SPACED_RUN.search(view.text):
-        found.append(joined(view).text)
+        found.append(joined(view)[-1].text)
     if _LEETED.search(view.text):
         found.append(unleeted(view).text)
     return tuple(found)

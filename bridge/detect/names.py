@@ -160,15 +160,30 @@ def _is_name(words: list[str]) -> bool:
     )
 
 
-_TWO_CAPITALS = re.compile(r"(?<![\w'\u2019-])(?=([A-Z][a-z'\u2019-]+) ([A-Z][a-z'\u2019-]+))")
+_TWO_WORDS = re.compile(
+    r"(?<![\w'\u2019-])(?=([^\W\d_][\w'\u2019-]+) {1,2}([^\W\d_][\w'\u2019-]+))"
+)
+#: Where a name is no part of a matter: what is sold, sung, or celebrated.
+_NO_MATTER = frozenset({
+    "selling", "ticket", "tickets", "welcome", "congratulations", "congrats", "birthday", "wedding",
+    "retirement", "band", "gig", "concert", "choir", "album", "episode", "season",
+})  # fmt: skip
+#: So long a last name may be in capitals, as police write it.
+_LONG_NAME = 5
 
 
 def no_full_name(raw: str) -> bool:
     """Say that no two words beside each other look like the first and the last name of a person."""
+    if not _NO_MATTER.isdisjoint(raw.lower().split()):
+        return True
     return not any(
-        _is_name([first, last.replace("\u2019", "'").removesuffix("'s")])
-        for first, last in _TWO_CAPITALS.findall(raw)
+        _is_name([first, _as_last_name(last)]) for first, last in _TWO_WORDS.findall(raw)
     )
+
+
+def _as_last_name(word: str) -> str:
+    word = word.replace("\u2019", "'").removesuffix("'s")
+    return word.title() if word.isupper() and len(word) >= _LONG_NAME else word
 
 
 def no_person(raw: str) -> bool:
@@ -246,6 +261,18 @@ def no_plate_end(raw: str) -> bool:
         "with", "this", "off", "day", "bit", "wks", "pm", "am", "row", "six", "mad", "bad",
         "sad", "cup", "jan",
     } or (len(last) == 3 and not raw.rsplit(maxsplit=1)[-1].isupper())  # fmt: skip
+
+
+def no_telephone(raw: str) -> bool:
+    """Say that the figures that are spelled out come to no telephone number: it was counted."""
+    figures, times = 0, 1
+    for word in re.findall("[a-z]+", raw.lower()):
+        if word in {"double", "treble", "triple"}:
+            times = 2 if word == "double" else 3
+        else:
+            figures += 2 if word == "hundred" else times
+            times = 1
+    return figures not in {10, 11}
 
 
 def no_plate_half(raw: str) -> bool:

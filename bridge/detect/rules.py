@@ -183,10 +183,14 @@ def shape_of(rule: Rule) -> Rule | None:
 
     What has such a shape may be an identifier, a price or a score: *rule* sees it where evidence
     stands near it or the way it is typed tells; where a model believes that the message is
-    operational, the shape is enough. None: it looks for no identifier, or does nothing itself.
+    operational, the shape is enough. None: it looks for no identifier, or may itself move nothing.
     """
-    acts = rule.mode is Mode.ENFORCE or rule.mode is Mode.NUDGE
     worded = isinstance(rule.looks_for, Words)
-    if not (acts and worded and rule.channel is Channel.OPERATIONAL and rule.family in HARD):
+    if not (
+        rule.mode is Mode.ENFORCE
+        and worded
+        and rule.channel is Channel.OPERATIONAL
+        and rule.family in HARD
+    ):
         return None
     return replace(rule, mode=Mode.SIGN, ladder=_SHAPE, evidence=None)

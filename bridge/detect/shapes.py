@@ -23,7 +23,7 @@ _LANDLINE = (
 #: A figure in words, or several: "double oh", "nine hundred".
 _FIGURE = (
     r"(?:(?:double|treble|triple)[ -])?(?:oh|o|zero|nought|one|two|three|four|five|six|seven|eight|"
-    r"nine|hundred|thousand|[0-9]{1,3})"
+    r"nine|hundred)"
 )
 
 _PEOPLE_AND_THINGS: dict[str, Shape] = {
@@ -181,7 +181,7 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
         ordinary=names.no_person,
     ),
     # Words in a row, of which two may be a name: as much as a name alone can tell.
-    "full_name": Shape(pattern=rf"\b{NAME}(?: {NAME})+", ordinary=names.no_full_name),
+    "full_name": Shape(pattern=rf"\b{NAME}(?: {{1,2}}{NAME})+", ordinary=names.no_full_name),
     "person_titled": Shape(
         pattern=r"\b(?:mr|mrs|ms|miss|mx|dr)\.? [a-z][a-z'.-]{0,20}(?: [a-z][a-z'-]{2,})?\b",
         ordinary=names.no_titled,
@@ -218,12 +218,13 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
     "landline": Shape(pattern=_LANDLINE),
     # Figure by figure, in words.
     "phone_spoken": Shape(
-        pattern=rf"\b(?:oh|o|zero|nought|plus four four)(?:[ ,.-]{{1,3}}{_FIGURE}){{6,14}}\b"
+        pattern=rf"\b(?:oh|o|zero|nought)(?:[ ,.-]{{1,3}}{_FIGURE}){{6,14}}\b",
+        ordinary=names.no_telephone,
     ),
-    # Its end, or its beginning.
+    # Its end.
     "handset_ending": Shape(
-        pattern=r"\b(?:imei|handset|iccid|sim) (?:no |number )?(?:is )?(?:ends?|ending|starts?|"
-        r"starting|begins?)(?: in| with)? [0-9]{3,8}\b"
+        pattern=r"\b(?:imei|handset|iccid)(?: no| number)?(?: is)? (?:ends?|ending|last five|"
+        r"last four)(?: in| with| is)?[ :]{1,2}[0-9]{3,8}\b"
     ),
     "phone": Shape(pattern=f"(?:{_MOBILE}|{_LANDLINE})"),
     "sim": Shape(pattern=r"\b89(?:[ -]?[0-9]){16,18}\b"),

@@ -30,6 +30,12 @@ from bridge.policy.decide import Hint, findings
 
 #: From this score on rules decide alone that a message is moved.
 SURE = 70
+#: A model holds nothing back about a message of more characters: among much harmless talk it may
+#: not see the one sentence that matters.
+MOST_DENIED = 300
+#: The parts of a message that a model reads.
+_READ = frozenset({"body", "formatted"})
+_LET_BE = "it does not read like talk about a job"
 #: The names that its findings have in verdicts.
 OPERATIONAL = "model:operational"
 CONCERN = "model:concern"
@@ -242,12 +248,17 @@ class Grounds:
             and one.rule.channel is Channel.OPERATIONAL
             and one.rule.mode in _SEEN
         ]
-        return max(found, key=_strength, default=None)
+        return max(found, key=_as_ground, default=None)
 
     @property
     def may_name(self) -> bool:
         """Whether a rule of its own strength saw what may be an identifier."""
-        return self.identifier is not None and self.identifier.rule.mode is not Mode.SIGN
+        return any(
+            one.rule.family in HARD
+            and one.rule.channel is Channel.OPERATIONAL
+            and one.rule.mode in {Mode.ENFORCE, Mode.NUDGE}
+            for one in self.seen
+        )
 
     @property
     def of_concern(self) -> Sighting | None:
@@ -266,6 +277,11 @@ class Grounds:
             one.rule.channel is Channel.SUPPORT and one.rule.mode in {Mode.ENFORCE, Mode.NUDGE}
             for one in self.seen
         )
+
+
+def _as_ground(one: Sighting) -> tuple[bool, bool, int]:
+    """Put first what may be part of why a message is moved."""
+    return one.rule.mode in _MOVING, *_strength(one)
 
 
 def _strength(one: Sighting) -> tuple[bool, int]:
@@ -298,18 +314,26 @@ def _held_back(
 ) -> Verdict:
     """Let rules that are not sure go one step back; the record names the model beside them."""
     rule, terms = here.rule, here.terms
-    if rule.mode not in {Mode.ENFORCE, Mode.NUDGE}:
+    sees_nothing = terms.action(sure, grounded=True, nudged=True) is Action.ALLOW
+    if rule.mode is not Mode.ENFORCE or not sees_nothing or not _deniable(verdict, message):
         return verdict
     found = (*verdict.findings, _finding(rule, message, sure))
     if verdict.action is Action.REDIRECT and terms.only_ask is not None and sure < terms.only_ask:
         return replace(verdict, action=Action.NUDGE, findings=found)
-    asked = verdict.action is Action.NUDGE and not grounds.may_name
+    asked = verdict.action is Action.NUDGE and not grounds.may_name and not verdict.referrals
     if asked and terms.let_be is not None and sure < terms.let_be:
-        said = "it does not read like talk about a job"
+        # Without a score, so that it is no hint for what comes next and goes along with nothing.
         return replace(
-            verdict, action=Action.ALLOW, rule=rule.id, reason=said, findings=found, hints=()
+            verdict, action=Action.ALLOW, rule=rule.id, reason=_LET_BE, findings=found, score=0
         )
     return verdict
+
+
+def _deniable(verdict: Verdict, message: Message) -> bool:
+    """Say whether a model has surely read what rules found, and not much else around it."""
+    return len(message.body) <= MOST_DENIED and all(
+        finding.part in _READ for finding in verdict.findings
+    )
 
 
 def _operational(

@@ -81,7 +81,7 @@ class Understanding:
         for message, cls in said:
             before = self.talk.before(message)
             if not wanted(message, cls):
-                # The rules have moved it: what has left the room says nothing about what stays.
+                # The rules move it for sure: what has left the room says nothing about what stays.
                 self.talk.forget(message)
                 continue
             self.talk.note(message)

@@ -107,7 +107,10 @@ class Judge:
         if (whole := unquoted(message)) is None:
             return verdict
         strict = self.verdict(whole, room)
-        if strict.action <= verdict.action or explains(message, recall.known, strict.action):
+        alone = self.verdict(message, room).action  # as the rules see its own words
+        if strict.action <= max(verdict.action, alone) or explains(
+            message, recall.known, strict.action
+        ):
             return verdict
         return strict
 

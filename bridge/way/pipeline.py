@@ -343,8 +343,9 @@ class Pipeline:
         if before.sender == self.transport.user or before.rule == LET_THROUGH:
             return []
         verdict = self._words.verdict(message, room, belief)
+        was = before.action or Action.ALLOW
         asks = bool(verdict.referrals) and verdict.rule != before.rule
-        if verdict.action <= (before.action or Action.ALLOW) and not asks:
+        if verdict.action < was or (verdict.action is was and not asks):
             return []
         return await self._decided(message, verdict, room, before)
 

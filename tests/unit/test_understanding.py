@@ -328,3 +328,45 @@ def mark(event: str, about: str) -> Message:
     content = msgspec.json.encode({"m.relates_to": relation})
     bare = say(event, "", sender=BEN, kind=Kind.OTHER)
     return replace(bare, type="m.reaction", content=content, room=SOCIAL)
+
+
+DOMESTIC = "the neighbours are having a domestic about a hedge"
+
+
+def stepping_back(worlds: list[Beside], sure: float, **more: float) -> Beside:
+    world = beside(worlds, sure, **more)
+    terms = TERMS.replace("nudge: 0.6,", "nudge: 0.6, only_ask: 0.1, let_be: 0.06,")
+    files = {**shipped_files(), "model.yaml": terms.encode()}
+    world.decides = load(files).with_model(MODEL)
+    return world
+
+
+async def test_what_the_model_lets_be_is_moved_by_nothing_that_comes_next(
+    worlds: list[Beside],
+) -> None:
+    world = stepping_back(worlds, 0.01)
+    for number, words in enumerate((DOMESTIC, DOMESTIC, HINTED)):
+        await world.hear_and_settle(say(f"${number}", words, at=Ms(NOON + 5_000 * number)))
+    assert world.done() == []
+    assert {action for action, _ in world.verdicts()} == {"allow"}
+
+
+async def test_what_rules_are_not_sure_to_move_is_asked_about_where_the_model_sees_nothing(
+    worlds: list[Beside],
+) -> None:
+    unsure = "custody on channel 4 is on again tonight"
+    world, other = stepping_back(worlds, 0.01), stepping_back(worlds, 0.5)
+    for each in (world, other):
+        await each.hear_and_settle(say("$a", unsure))
+    assert [action for action, _ in world.verdicts()] == ["nudge"]
+    assert [action for action, _ in other.verdicts()] == ["redirect"]
+
+
+async def test_a_belief_that_comes_late_takes_nothing_back(worlds: list[Beside]) -> None:
+    world = stepping_back(worlds, 0.01, budget_s=0.0)
+    world.model.go.clear()
+    await world.hear_and_settle(say("$a", DOMESTIC))
+    before = world.verdicts()
+    assert [action for action, _ in before] == ["nudge"]
+    await world.read_late(0)
+    assert world.verdicts() == before

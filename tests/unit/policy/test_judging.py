@@ -243,3 +243,30 @@ def test_judging_is_total(body: str, formatted: str) -> None:
 )
 def test_huge_and_hostile_messages_get_a_verdict(body: str) -> None:
     assert judge(body, formatted=body).rule != "builtin:error"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "he left in A B 1  2 C D E heading north",
+        "suspect drove off, A B  1 2 C D E",
+        "suspect drove off, A B 1 2 C D  E",
+        "suspect rang from 0 7 7 0 0 9  0 0 1 2 3",
+    ],
+)
+def test_one_gap_that_is_wider_hides_nothing_that_is_typed_apart(text: str) -> None:
+    assert shipped().judge(message(text), RoomClass.SOCIAL).action is Action.REDIRECT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "oh one two three four five six",
+        "oh, one two, one two three",
+        "score was zero one, zero two, one two, two two",
+        "nought one two three four five six",
+    ],
+)
+def test_counting_is_no_telephone_number(text: str) -> None:
+    seen = {one.rule.id for one in shipped().look(message(text))}
+    assert "contact.phone.spoken" not in seen

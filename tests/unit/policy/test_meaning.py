@@ -46,6 +46,13 @@ UNSIGNED = {
 HINTED = "so she's not going on the statement as the one who said it"
 DISTRESS = "can't stop thinking about that baby. haven't slept since"
 SLUR = "typical diversity hire"
+HELD_BACK = TERMS.replace(
+    "move_with_hint: 0.8,", "move_with_hint: 0.8, only_ask: 0.1, let_be: 0.06,"
+)
+#: The rules move it, and are not sure.
+UNSURE = "custody on channel 4 is on again tonight"
+#: The rules ask about it, and see no identifier.
+DOMESTIC = "the neighbours are having a domestic about a hedge"
 
 
 @dataclass(frozen=True)
@@ -356,7 +363,7 @@ def test_only_what_it_could_change_is_asked_about(
 
 
 @given(
-    words=st.sampled_from([WORDS, MOVED, HINTED, DISTRESS, SLUR, "", "ok"]),
+    words=st.sampled_from([WORDS, MOVED, HINTED, DISTRESS, SLUR, UNSURE, DOMESTIC, "", "ok"]),
     operational=st.floats(0, 1),
     concern=st.floats(0, 1),
     grounds=st.lists(st.just(HINT), max_size=2),
@@ -369,6 +376,12 @@ def test_a_belief_makes_nothing_milder_unless_the_policy_lets_it_and_never_takes
     sure = Sure(operational, concern)
     after = judged(words, sure, conduct, hints=grounds, flagged=grounds)
     assert before.action <= after.action
+    lets = policy(HELD_BACK).with_conduct()
+    back = judged(words, sure, lets, hints=grounds, flagged=grounds)
+    assert before.action - back.action <= 1
+    assert before.referrals <= back.referrals
+    if before.score >= SURE or operational >= 0.1 or words == DISTRESS:
+        assert back.action >= before.action
     assert before.referrals <= after.referrals
     assert set(before.findings) <= set(after.findings)
     assert after.action is not Action.QUARANTINE or before.action is Action.QUARANTINE
@@ -500,15 +513,6 @@ def test_a_step_for_identifiers_that_asks_for_more_than_the_plain_one_is_refused
         policy(wrong)
 
 
-HELD_BACK = TERMS.replace(
-    "move_with_hint: 0.8,", "move_with_hint: 0.8, only_ask: 0.1, let_be: 0.06,"
-)
-#: The rules move it, and are not sure.
-UNSURE = "custody on channel 4 is on again tonight"
-#: The rules ask about it, and see no identifier.
-DOMESTIC = "the neighbours are having a domestic about a hedge"
-
-
 def test_what_rules_would_move_without_being_sure_is_asked_about_where_the_model_sees_nothing() -> (
     None
 ):
@@ -556,3 +560,43 @@ def test_a_model_in_shadow_holds_nothing_back_and_neither_does_one_without_these
 def test_a_step_back_above_the_step_to_ask_is_refused() -> None:
     with pytest.raises(PolicyError, match="'let_be' is not below 'nudge'"):
         policy(HELD_BACK.replace("let_be: 0.06", "let_be: 0.6"))
+
+
+def test_what_is_let_be_is_no_hint_for_what_comes_next() -> None:
+    verdict = judged(DOMESTIC, Sure(0.01), policy(HELD_BACK))
+    assert verdict.score == 0
+    assert record_hint(Rid("cd" * 16), verdict, Ms(0)) is None
+
+
+def test_nothing_is_let_be_that_people_are_asked_to_look_at() -> None:
+    of = policy(HELD_BACK).with_conduct()
+    verdict = judged(f"{SLUR}, {DOMESTIC}", Sure(0.01), of)
+    assert verdict.action is Action.NUDGE
+    assert verdict.referrals == {Queue.PROFESSIONAL_STANDARDS}
+
+
+@pytest.mark.parametrize("words", [UNSURE, DOMESTIC])
+def test_the_model_denies_nothing_that_it_has_not_read(words: str) -> None:
+    of = policy(HELD_BACK)
+    elsewhere = dataclasses.replace(message("cake in the kitchen"), extra=(("filename", words),))
+    padded = message("the heating is on again upstairs and it is warm. " * 7 + words)
+    for one in (padded, elsewhere):
+        alone = of.judge(one, RoomClass.SOCIAL)
+        assert alone.action is not Action.ALLOW
+        assert of.judge(one, RoomClass.SOCIAL, belief=Sure(0.0)) == alone
+
+
+def test_a_rule_whose_file_lets_it_only_ask_lends_no_shape() -> None:
+    files = dict(UNSIGNED)
+    name = next(n for n, content in files.items() if b"- id: location.room\n" in content)
+    files[name] = files[name].replace(
+        b"- id: location.room\n", b"- id: location.room\n    mode: nudge\n"
+    )
+    of = load({**files, "model.yaml": NAMED.encode()}).with_model(MODEL)
+    assert judged(bare(), Sure(0.55), of).action is Action.ALLOW
+
+
+def test_a_weaker_identifier_does_not_hide_one_that_may_move() -> None:
+    of = policy(NAMED).weakened({"vehicle.vrm.current": Mode.NUDGE})
+    text = "room 2.11 is booked till noon, AB12 CDE"
+    assert judged(text, Sure(0.75), of).action is Action.REDIRECT
