@@ -314,7 +314,8 @@ def _held_back(
 ) -> Verdict:
     """Let rules that are not sure go one step back; the record names the model beside them."""
     rule, terms = here.rule, here.terms
-    sees_nothing = terms.action(sure, grounded=True, nudged=True) is Action.ALLOW
+    most = max(terms.action(sure, grounded=True, nudged=True), terms.with_identifier(sure))
+    sees_nothing = most is Action.ALLOW
     if rule.mode is not Mode.ENFORCE or not sees_nothing or not _deniable(verdict, message):
         return verdict
     found = (*verdict.findings, _finding(rule, message, sure))
@@ -387,7 +388,7 @@ def _concern(
         verdict,
         findings=(*_with(verdict, best), _finding(rule, message, sure)),
         referrals=verdict.referrals | {Queue.PROFESSIONAL_STANDARDS},
-        rule=verdict.rule or best.rule.id,
+        rule=verdict.rule if verdict.action and verdict.rule else best.rule.id,
         reason=verdict.reason if verdict.action else best.rule.reason,
     )
 

@@ -600,3 +600,11 @@ def test_a_weaker_identifier_does_not_hide_one_that_may_move() -> None:
     of = policy(NAMED).weakened({"vehicle.vrm.current": Mode.NUDGE})
     text = "room 2.11 is booked till noon, AB12 CDE"
     assert judged(text, Sure(0.75), of).action is Action.REDIRECT
+
+
+def test_what_is_let_be_and_of_concern_names_the_rule_of_concern() -> None:
+    of = signed("professional-standards", terms=HELD_BACK).with_conduct()
+    verdict = judged(f"{DOMESTIC}, and a cousin", Sure(0.01, 0.95), of)
+    assert (verdict.action, verdict.rule) == (Action.ALLOW, "made.sign")
+    assert verdict.reason == "it speaks of a cousin"
+    assert verdict.referrals == {Queue.PROFESSIONAL_STANDARDS}
