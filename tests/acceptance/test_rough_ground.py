@@ -305,7 +305,7 @@ async def test_an_appeal_is_pressed_for_then_late_and_still_decided_and_the_day_
     asha, gwen, bot = town.asha, town.gwen, town.stage.bot
     review = town.stage.rooms["review"]
     dan = town.stage.officers["dan"]
-    words = f"{plate()} is Priya's new car"
+    words = f"{plate()} is Priya's new car, come and see"
     event = await asha.say(town.social, words)
     assert await town.gone(event)
     note = await shown(asha, "is now in Response A secure", since=event)

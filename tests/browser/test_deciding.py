@@ -168,7 +168,7 @@ def test_the_conversation_shows_both_and_what_became_of_them(scene: Scene) -> No
 
 
 def test_what_nobody_appealed_goes_back_too_and_its_sender_is_told(scene: Scene) -> None:
-    words = f"{plate()} is Omar's new van, it is huge"
+    words = f"{plate()} is Omar's new van, come and see"
     town, court, desk = scene.town, scene.court, scene.desk
     before = len(town.notes(town.asha, "It is back in"))
     scene.elsewhere.run(court.moved(words, town.asha, town.social))
