@@ -304,7 +304,9 @@ def reconsider(
     """
     if not may_matter(verdict, grounds, here.terms):
         return verdict
-    verdict = _held_back(verdict, message, belief.operational, here, grounds)
+    # What was said before may hide what a message says, and may be what it means.
+    most = max(belief.operational, belief.alone or 0.0)
+    verdict = _held_back(verdict, message, most, here, grounds)
     verdict = _operational(verdict, message, belief, here, grounds)
     return _concern(verdict, message, belief.concern, here, grounds)
 

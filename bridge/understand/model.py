@@ -38,6 +38,8 @@ _UNKNOWN = "[UNK]"
 _MOST_UNKNOWN = 0.5
 #: From here on it is worth the time to ask what the words say without what was said before them.
 _WORTH_ASKING_TWICE = 0.5
+#: Below this, too: a message is not harmless for what was said before it.
+_MAY_BE_DENIED = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class Model:
         found = [self._run(row) for row in windows]
         operational, concern = self._probabilities(found, one)
         alone = None
-        if one.before and operational >= _WORTH_ASKING_TWICE:
+        if one.before and not _MAY_BE_DENIED <= operational < _WORTH_ASKING_TWICE:
             by_itself = Asked(one.body)
             windows = rows(self._pieces, self._frame, one.body)
             alone, _ = self._probabilities([self._run(row) for row in windows], by_itself)

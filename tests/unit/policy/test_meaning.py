@@ -608,3 +608,11 @@ def test_what_is_let_be_and_of_concern_names_the_rule_of_concern() -> None:
     assert (verdict.action, verdict.rule) == (Action.ALLOW, "made.sign")
     assert verdict.reason == "it speaks of a cousin"
     assert verdict.referrals == {Queue.PROFESSIONAL_STANDARDS}
+
+
+@pytest.mark.parametrize("words", [UNSURE, DOMESTIC])
+def test_harmless_talk_before_a_message_holds_nothing_back(words: str) -> None:
+    of = policy(HELD_BACK)
+    alone = of.judge(message(words), RoomClass.SOCIAL)
+    assert judged(words, Sure(0.01, alone=0.4), of).action is alone.action
+    assert judged(words, Sure(0.01, alone=0.05), of).action < alone.action

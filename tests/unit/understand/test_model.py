@@ -212,6 +212,13 @@ def test_the_other_reading_makes_a_message_no_less_of_anything(model: Model) -> 
     assert both.concern >= plain.concern - 1e-6
 
 
+def test_what_seems_harmless_after_other_talk_is_read_by_itself_as_well(model: Model) -> None:
+    (belief,) = model.judge([Asked("got him", ("milk lunch milk", "lunch milk lunch"))])
+    assert belief.operational < 0.2
+    assert belief.alone is not None
+    assert belief.alone > 0.6
+
+
 def test_a_message_of_64_kib_is_read_in_windows_and_in_bounded_time(model: Model) -> None:
     runs = []
     run = model._run
