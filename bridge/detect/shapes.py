@@ -221,7 +221,7 @@ _PEOPLE_AND_THINGS: dict[str, Shape] = {
         pattern=rf"\b(?:oh|o|zero|nought)(?:[ ,.-]{{1,3}}{_FIGURE}){{6,14}}\b",
         ordinary=names.no_telephone,
     ),
-    # Its end.
+    # The end of a handset's number.
     "handset_ending": Shape(
         pattern=r"\b(?:imei|handset|iccid)(?: no| number)?(?: is)? (?:ends?|ending|last five|"
         r"last four)(?: in| with| is)?[ :]{1,2}[0-9]{3,8}\b"

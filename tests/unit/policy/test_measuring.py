@@ -337,17 +337,6 @@ STRANGERS_GATE = (
     "operational.nudge_recall>=0.58 and operational.redirect_recall>=0.48"
     " and social.redirect_per_1000<=9 and social.nudge_per_1000<=9"
 )
-
-
-def test_strangers_who_wrote_last_meet_their_gate_by_the_rules_alone() -> None:
-    path = SAMPLE.with_name("strangers.jsonl")
-    corpus = read_corpus(path.read_text(encoding="utf-8"), path.name)
-    assert len(corpus) == 1_197
-    found = measure(shipped(), corpus, clock=time.perf_counter)
-    failed = [bound for bound in gate(found, STRANGERS_GATE) if not bound.holds]
-    assert not failed, (failed, found.false_positives)
-
-
 #: Four sets more, by other writers; half of what is operational in them names nothing.
 NEWEST_GATE = (
     "operational.nudge_recall>=0.5 and operational.redirect_recall>=0.41"
@@ -355,10 +344,14 @@ NEWEST_GATE = (
 )
 
 
-def test_the_newest_strangers_meet_their_gate_by_the_rules_alone() -> None:
-    path = SAMPLE.with_name("newest.jsonl")
+@pytest.mark.parametrize(
+    ("name", "count", "bounds"),
+    [("strangers", 1_197, STRANGERS_GATE), ("newest", 1_599, NEWEST_GATE)],
+)
+def test_strangers_meet_their_gate_by_the_rules_alone(name: str, count: int, bounds: str) -> None:
+    path = SAMPLE.with_name(f"{name}.jsonl")
     corpus = read_corpus(path.read_text(encoding="utf-8"), path.name)
-    assert len(corpus) == 1_599
+    assert len(corpus) == count
     found = measure(shipped(), corpus, clock=time.perf_counter)
-    failed = [bound for bound in gate(found, NEWEST_GATE) if not bound.holds]
+    failed = [bound for bound in gate(found, bounds) if not bound.holds]
     assert not failed, (failed, found.false_positives)
